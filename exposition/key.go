@@ -1,0 +1,303 @@
+package exposition
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/prometheus/common/model"
+)
+
+const (
+	jobLabel      = "job"
+	instanceLabel = "instance"
+	base64Suffix  = "@base64"
+	// separator cannot be part of a name or value: it is no UTF-8.
+	separator = '\xff'
+)
+
+// Label is a label pair.
+type Label struct {
+	Name, Value string
+}
+
+// NameScheme says which metric and label names are valid in pushes.
+type NameScheme uint8
+
+// The name schemes. With UTF8Names, label names in paths may be escaped with
+// the U__ form of the Prometheus documentation.
+const (
+	LegacyNames NameScheme = iota
+	UTF8Names
+)
+
+// Digest identifies a grouping key: the SHA-256 of its canonical form.
+type Digest [sha256.Size]byte
+
+// GroupingKey is the label set that names a group. It is immutable and always
+// has a non-empty job; the zero value is no key.
+type GroupingKey struct {
+	labels    []Label // sorted by name
+	canonical string  // job first, so that groups sort by job
+	digest    Digest
+}
+
+// NewGroupingKey returns the key with the given labels. It returns an
+// ErrGroupingKey unless there is a job, and all names and values are valid.
+func NewGroupingKey(labels map[string]string, scheme NameScheme) (GroupingKey, error) {
+	if labels[jobLabel] == "" {
+		return GroupingKey{}, keyError("job name is required: push to /metrics/job/<job>")
+	}
+	k := GroupingKey{labels: make([]Label, 0, len(labels))}
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		if !validLabelName(name, scheme) || strings.HasPrefix(name, model.ReservedLabelPrefix) {
+			return GroupingKey{}, keyError("improper label name %q in the path%s", name, nameHint(name, scheme))
+		}
+		if !validText(labels[name]) {
+			return GroupingKey{}, keyError("the value of label %s, %q, must be UTF-8 without NUL", name, labels[name])
+		}
+		k.labels = append(k.labels, Label{name, labels[name]})
+	}
+	var b strings.Builder
+	b.WriteString(labels[jobLabel])
+	for _, l := range k.labels {
+		if l.Name != jobLabel {
+			b.WriteByte(separator)
+			b.WriteString(l.Name)
+			b.WriteByte(separator)
+			b.WriteString(l.Value)
+		}
+	}
+	k.canonical = b.String()
+	k.digest = sha256.Sum256([]byte(k.canonical))
+	return k, nil
+}
+
+// ParseGroupingKey reads the key from the decoded URL path that follows
+// /metrics/, as in "job/backup/instance/db1". The README's section "Pushing"
+// has the rules. It returns an ErrGroupingKey for a path that names no group.
+func ParseGroupingKey(path string, scheme NameScheme) (GroupingKey, error) {
+	first, rest, _ := strings.Cut(path, "/")
+	job, rest, more := strings.Cut(rest, "/")
+	switch first {
+	case jobLabel:
+	case jobLabel + base64Suffix:
+		decoded, err := decodeBase64(job)
+		if err != nil {
+			return GroupingKey{}, keyError("invalid base64 encoding in job name %q: use the URL-safe alphabet", job)
+		}
+		job = decoded
+	default:
+		return GroupingKey{}, keyError("the path must start with /metrics/job/<job>, not with /metrics/%s", first)
+	}
+	labels := map[string]string{}
+	if more && rest != "" {
+		if err := parseLabels(labels, rest, scheme); err != nil {
+			return GroupingKey{}, err
+		}
+	}
+	labels[jobLabel] = job
+	return NewGroupingKey(labels, scheme)
+}
+
+func parseLabels(labels map[string]string, path string, scheme NameScheme) error {
+	parts := strings.Split(path, "/")
+	if len(parts)%2 != 0 {
+		return keyError("odd number of components in label string %q: give each label a value, or encode values with a slash as <label>@base64/<value>", "/"+path)
+	}
+	for i := 0; i < len(parts); i += 2 {
+		name, value := parts[i], parts[i+1]
+		trimmed := strings.TrimSuffix(name, base64Suffix)
+		if strings.HasPrefix(trimmed, model.ReservedLabelPrefix) {
+			return keyError("improper label name %q in the path: names that start with __ are reserved", trimmed)
+		}
+		if trimmed != name {
+			decoded, err := decodeBase64(value)
+			if err != nil {
+				return keyError("invalid base64 encoding for label %s=%q: use the URL-safe alphabet", trimmed, value)
+			}
+			value = decoded
+		}
+		if scheme == UTF8Names {
+			trimmed = model.UnescapeName(trimmed, model.ValueEncodingEscaping)
+		}
+		if trimmed == "" {
+			return keyError("empty label name in the path")
+		}
+		labels[trimmed] = value
+	}
+	return nil
+}
+
+// decodeBase64 decodes the URL-safe alphabet with any amount of padding.
+func decodeBase64(s string) (string, error) {
+	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
+	return string(b), err
+}
+
+func keyError(format string, args ...any) error {
+	return &refusal{ErrGroupingKey, fmt.Sprintf(format, args...)}
+}
+
+func nameHint(name string, scheme NameScheme) string {
+	if scheme == LegacyNames && model.UTF8Validation.IsValidLabelName(name) && !strings.HasPrefix(name, model.ReservedLabelPrefix) {
+		return ": UTF-8 names need --push.enable-utf8-names"
+	}
+	return ""
+}
+
+func validLabelName(name string, scheme NameScheme) bool {
+	if scheme == UTF8Names {
+		return model.UTF8Validation.IsValidLabelName(name) && validText(name)
+	}
+	return model.LegacyValidation.IsValidLabelName(name)
+}
+
+// validText reports whether s can be exposed and stored: UTF-8 without NUL.
+func validText(s string) bool {
+	return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
+}
+
+// Labels returns the key's labels, sorted by name. The caller must not change
+// them.
+func (k GroupingKey) Labels() []Label { return k.labels }
+
+// Job returns the value of the job label.
+func (k GroupingKey) Job() string { return k.Get(jobLabel) }
+
+// Get returns the value of the label, or "" if the key does not have it.
+func (k GroupingKey) Get(name string) string {
+	v, _ := lookup(k.labels, name)
+	return v
+}
+
+// Map returns the labels in a map that the caller owns.
+func (k GroupingKey) Map() map[string]string {
+	m := make(map[string]string, len(k.labels))
+	for _, l := range k.labels {
+		m[l.Name] = l.Value
+	}
+	return m
+}
+
+// Digest identifies the key. Equal label sets have equal digests.
+func (k GroupingKey) Digest() Digest { return k.digest }
+
+// Compare orders keys by job and then by the other labels: the order of groups
+// within a family of the exposition.
+func (k GroupingKey) Compare(other GroupingKey) int {
+	return cmp.Compare(k.canonical, other.canonical)
+}
+
+// String returns the key in the notation of the text format, job first.
+func (k GroupingKey) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "{job=%q", k.Job())
+	for _, l := range k.labels {
+		if l.Name != jobLabel {
+			fmt.Fprintf(&b, ",%s=%q", l.Name, l.Value)
+		}
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+// Path returns an escaped URL path below /metrics/ that ParseGroupingKey,
+// after decoding, reads back as the same key.
+func (k GroupingKey) Path() string {
+	parts := []string{pathLabel(Label{jobLabel, k.Job()})}
+	for _, l := range k.labels {
+		if l.Name != jobLabel {
+			parts = append(parts, pathLabel(l))
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+func pathLabel(l Label) string {
+	name := l.Name
+	if !model.LegacyValidation.IsValidLabelName(name) || strings.HasPrefix(name, "U__") {
+		name = model.EscapeName(name, model.ValueEncodingEscaping)
+	}
+	if l.Value == "" {
+		return name + base64Suffix + "/="
+	}
+	if strings.Contains(l.Value, "/") || l.Value == "." || l.Value == ".." {
+		return name + base64Suffix + "/" + base64.RawURLEncoding.EncodeToString([]byte(l.Value))
+	}
+	return name + "/" + url.PathEscape(l.Value)
+}
+
+// Shape is the canonical form of the key's label names. Groups of one job can
+// expose equal series only if their shapes differ.
+func (k GroupingKey) Shape() string {
+	names := make([]string, len(k.labels))
+	for i, l := range k.labels {
+		names[i] = l.Name
+	}
+	return strings.Join(names, string(separator))
+}
+
+// FinalLabels appends to dst the labels with which a metric of the group is
+// exposed, sorted by name: its own, the key's (which win), and an empty
+// instance where neither has one.
+func (k GroupingKey) FinalLabels(dst, own []Label) []Label {
+	dst = slices.Grow(dst, len(own)+len(k.labels)+1)
+	instance := false
+	put := func(l Label) {
+		if !instance && l.Name >= instanceLabel {
+			instance = true
+			if l.Name != instanceLabel {
+				dst = append(dst, Label{Name: instanceLabel})
+			}
+		}
+		dst = append(dst, l)
+	}
+	key := k.labels
+	for _, l := range own {
+		for len(key) > 0 && key[0].Name < l.Name {
+			put(key[0])
+			key = key[1:]
+		}
+		if len(key) > 0 && key[0].Name == l.Name {
+			continue // the key's label follows and wins
+		}
+		put(l)
+	}
+	for _, l := range key {
+		put(l)
+	}
+	if !instance {
+		dst = append(dst, Label{Name: instanceLabel})
+	}
+	return dst
+}
+
+// Project returns the key of the given shape that could expose a series with
+// the given final labels, and whether there is one.
+func Project(shape string, final []Label) (GroupingKey, bool) {
+	labels := map[string]string{}
+	for name := range strings.SplitSeq(shape, string(separator)) {
+		v, ok := lookup(final, name)
+		if !ok {
+			return GroupingKey{}, false
+		}
+		labels[name] = v
+	}
+	k, err := NewGroupingKey(labels, UTF8Names)
+	return k, err == nil
+}
+
+func lookup(labels []Label, name string) (string, bool) {
+	i, ok := slices.BinarySearchFunc(labels, name, func(l Label, n string) int { return cmp.Compare(l.Name, n) })
+	if !ok {
+		return "", false
+	}
+	return labels[i].Value, true
+}

@@ -1,0 +1,63 @@
+package repository
+
+import (
+	"errors"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+)
+
+// The errors of a Repository. Errors of exposition pass through it unchanged.
+var (
+	// ErrUnavailable says that the database cannot be reached or did not
+	// answer in time. Nothing was written, unless the text says otherwise.
+	ErrUnavailable = errors.New("database unavailable")
+	// ErrConflict says that other commits won over this one too often.
+	// Nothing was written.
+	ErrConflict = errors.New("too many concurrent changes")
+)
+
+// Method is the kind of a request in the history.
+type Method string
+
+// The methods.
+const (
+	Put    Method = "PUT"    // replaces the group
+	Post   Method = "POST"   // replaces the families of the same name
+	Delete Method = "DELETE" // removes groups
+	Wipe   Method = "WIPE"   // removes all groups
+)
+
+// Request says who asked for a change, for the history.
+type Request struct {
+	Method Method
+	// ID is the request id that a trusted proxy gave, unique per request, or
+	// "". A second request with the same ID, method, key and body gets the
+	// first one's answer and writes nothing.
+	ID        string
+	Client    string // address, without port
+	Username  string
+	UserAgent string
+	Bytes     int // size of the decoded body
+	// BodyDigest tells bodies with equal ID apart.
+	BodyDigest [32]byte
+}
+
+// Push is a PUT or a POST to a group.
+type Push struct {
+	Request
+	Key exposition.GroupingKey
+	// Families is what [exposition.Normalize] returned. With POST, a family
+	// without metrics removes the one of its name.
+	Families []exposition.Family
+	// Refused is why the push cannot be accepted, or nil. A refused push sets
+	// the group's failure time and is in the history.
+	Refused error
+}
+
+// Deletion is a DELETE of one group, or of all groups whose key contains
+// Key's labels.
+type Deletion struct {
+	Request
+	Key       exposition.GroupingKey
+	Recursive bool
+}
