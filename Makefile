@@ -1,0 +1,75 @@
+# `make` lists the targets. Two do all their set-up themselves, given Go and
+# either root on Debian or PostgreSQL's programs: `make run` and `make test`.
+
+SHELL       := /bin/bash
+STATICCHECK := bin/staticcheck-v0.8.2
+FUZZTIME    ?= 10s
+COUNT       ?= 10
+ARGS        ?=
+
+GIT      = git -C $(CURDIR)
+VERSION  ?= $(shell $(GIT) describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  = -s -w $(foreach v,$(BUILD),-X github.com/prometheus/common/version.$(v))
+BUILD    = Version=$(VERSION:v%=%) \
+           Revision=$(shell $(GIT) rev-parse HEAD 2>/dev/null) \
+           Branch=$(shell $(GIT) rev-parse --abbrev-ref HEAD 2>/dev/null) \
+           BuildDate=$(shell $(GIT) show -s --format=%cd --date=format:%Y%m%d-%H:%M:%S 2>/dev/null)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/sqlpushgateway
+	CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/sqlpushgateway
+
+.PHONY: run
+run: build ## Run a gateway on :9091 and a private PostgreSQL in ./data (ARGS='--flag ...')
+	@scripts/run.sh bin/sqlpushgateway $(ARGS)
+
+.PHONY: deps
+deps: ## Install what the tests need, or say what it is
+	@scripts/deps.sh
+
+.PHONY: test
+test: deps ## Run all tests with the race detector
+	go test -race -shuffle=on -count=1 ./...
+
+.PHONY: test-matrix
+test-matrix: deps ## Run the SQL tests on PostgreSQL 14 and 18
+	@scripts/matrix.sh
+
+.PHONY: soak
+soak: deps ## Run all tests COUNT times (10)
+	go test -race -shuffle=on -count=$(COUNT) -timeout=0 ./...
+
+.PHONY: bench
+bench: deps ## Run the benchmarks
+	go test -run '^$$' -bench . -benchmem -timeout=0 ./...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (10s)
+	@scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: cover
+cover: deps ## Run the tests and show what they cover
+	@mkdir -p bin
+	go test -count=1 -coverpkg=./... -coverprofile=bin/cover.out ./...
+	go tool cover -html=bin/cover.out -o bin/cover.html
+	@go tool cover -func=bin/cover.out | tail -n 1
+
+.PHONY: lint
+lint: $(STATICCHECK) ## Check formatting, go.mod, and the code with vet and staticcheck
+	@unformatted=$$(find . -path './.*' -prune -o -path ./data -prune -o -name '*.go' -print | xargs gofmt -l); \
+	test -z "$$unformatted" || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }
+	go mod tidy -diff
+	go vet ./...
+	$(STATICCHECK) ./...
+
+$(STATICCHECK):
+	GOBIN=$(CURDIR)/bin go install honnef.co/go/tools/cmd/staticcheck@$(@:bin/staticcheck-%=%)
+	@mv bin/staticcheck $@
+
+.PHONY: clean
+clean: ## Remove what was built and installed here, but not ./data
+	rm -rf bin .deps
