@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"crypto/sha256"
 	"errors"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
@@ -40,6 +41,19 @@ type Request struct {
 	Bytes     int // size of the decoded body
 	// BodyDigest tells bodies with equal ID apart.
 	BodyDigest [32]byte
+}
+
+// Digest tells requests with an ID apart: equal digests mean that a proxy has
+// sent one request twice.
+func (r Request) Digest(key exposition.GroupingKey) [32]byte {
+	h := sha256.New()
+	h.Write([]byte(r.Method))
+	h.Write([]byte{0})
+	h.Write([]byte(r.ID))
+	digest := key.Digest()
+	h.Write(digest[:])
+	h.Write(r.BodyDigest[:])
+	return [32]byte(h.Sum(nil))
 }
 
 // Push is a PUT or a POST to a group.

@@ -1,0 +1,112 @@
+-- +goose Up
+
+-- One row. epoch changes whenever a name, a job or a shape that a replica may
+-- have learned stops to be true.
+CREATE TABLE catalog (
+    one               boolean PRIMARY KEY DEFAULT true CHECK (one),
+    epoch             bigint NOT NULL DEFAULT 1,
+    system_identifier text,
+    trimmed_before    timestamptz NOT NULL DEFAULT '1970-01-01 00:00:00+00'
+);
+INSERT INTO catalog DEFAULT VALUES;
+
+-- Emptied by crash recovery and by promotion, after which transaction ids can
+-- be handed out a second time: a cursor of an earlier incarnation is void.
+CREATE UNLOGGED TABLE incarnation (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    id  uuid NOT NULL
+);
+
+-- Which family owns an exposed name. Names can be longer than an index entry,
+-- hence the digests (SHA-256) here and below.
+CREATE TABLE names (
+    digest bytea PRIMARY KEY,
+    name   text NOT NULL,
+    owner  text NOT NULL,
+    type   text NOT NULL,
+    mixed  boolean NOT NULL DEFAULT false
+);
+
+-- The label-name set (shape) of a job's groups, until there are several.
+CREATE TABLE jobs (
+    digest bytea PRIMARY KEY,
+    job    text NOT NULL,
+    shape  bytea NOT NULL,
+    shared boolean NOT NULL DEFAULT false
+);
+
+-- All shapes of each job.
+CREATE TABLE shapes (
+    job    bytea NOT NULL,
+    digest bytea NOT NULL,
+    shape  bytea NOT NULL,
+    PRIMARY KEY (job, digest)
+);
+
+CREATE TABLE push_group (
+    key            bytea PRIMARY KEY,
+    labels         jsonb NOT NULL,
+    job            text NOT NULL,
+    families       jsonb NOT NULL,
+    family_times   jsonb NOT NULL DEFAULT '{}',
+    pushed_at      timestamptz,
+    push_failed_at timestamptz
+) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX push_group_job ON push_group (hashtextextended(job, 0));
+
+-- One row per commit, kept for hours: what replicas have to read again.
+CREATE TABLE feed (
+    commit_id uuid PRIMARY KEY,
+    xid       xid8 NOT NULL,
+    at        timestamptz NOT NULL,
+    wipe      boolean NOT NULL DEFAULT false,
+    keys      bytea[] NOT NULL
+);
+CREATE INDEX feed_xid ON feed (xid);
+
+-- The answers to requests that a proxy may send again.
+CREATE TABLE push_request (
+    id      bytea PRIMARY KEY,
+    at      timestamptz NOT NULL,
+    outcome text NOT NULL,
+    reason  text
+);
+
+CREATE SEQUENCE push_history_seq;
+CREATE TABLE push_history (
+    seq        bigint NOT NULL,
+    at         timestamptz NOT NULL,
+    key        bytea,
+    labels     jsonb,
+    job        text,
+    method     text NOT NULL CHECK (method IN ('PUT', 'POST', 'DELETE', 'WIPE')),
+    outcome    text NOT NULL CHECK (outcome IN ('accepted', 'rejected')),
+    reason     text,
+    affected   integer NOT NULL,
+    families   json,
+    series     integer NOT NULL,
+    bytes      integer NOT NULL,
+    client     text,
+    username   text,
+    user_agent text,
+    replica    text NOT NULL,
+    commit_id  uuid NOT NULL,
+    request_id text,
+    PRIMARY KEY (seq, at)
+) PARTITION BY RANGE (at);
+CREATE TABLE push_history_default PARTITION OF push_history DEFAULT;
+
+-- +goose StatementBegin
+DO $$
+BEGIN
+    ALTER TABLE push_group ALTER families SET COMPRESSION lz4;
+    ALTER TABLE push_history ALTER families SET COMPRESSION lz4;
+    ALTER TABLE push_history_default ALTER families SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported OR invalid_parameter_value THEN
+    NULL; -- a server built without lz4 goes on with pglz
+END $$;
+-- +goose StatementEnd
+
+-- +goose Down
+DROP TABLE push_history, push_request, feed, push_group, shapes, jobs, names, incarnation, catalog;
+DROP SEQUENCE push_history_seq;

@@ -1,0 +1,374 @@
+-- +goose Up
+-- The write path. docs/design.md explains the protocol; the rules that these
+-- functions keep are:
+--
+--   * Lock order: catalog, jobs, commit id, request ids, names, rows by key.
+--   * A lock and what it protects are never read in one statement: under READ
+--     COMMITTED the snapshot would be older than the lock.
+--   * Each transaction ends before its deadline on this server's clock, or not
+--     at all: a copy that a frozen connection delivers late must not land.
+--
+-- Errors of our own: PG001 wrong isolation level, PG002 deadline passed,
+-- PG003 stale epoch, PG004 not a plain commit, PG005 request seen before.
+
+-- enter_commit checks what every writing transaction depends on and bounds its
+-- waits by the deadline.
+-- +goose StatementBegin
+CREATE FUNCTION enter_commit(_not_after timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'commits need the isolation level read committed' USING ERRCODE = 'PG001';
+    END IF;
+    IF clock_timestamp() > _not_after THEN
+        RAISE EXCEPTION 'deadline passed' USING ERRCODE = 'PG002', DETAIL = extract(epoch FROM clock_timestamp())::text;
+    END IF;
+    PERFORM set_config('lock_timeout',
+        greatest(1, ceil(extract(epoch FROM _not_after - clock_timestamp()) * 1000))::bigint::text, true);
+    PERFORM set_config('idle_in_transaction_session_timeout', '1s', true);
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    -- Plans are cached from the first pushes on, when all tables are small; what
+    -- cannot but scan is one row, and would look dear enough to compile.
+    PERFORM set_config('enable_seqscan', 'off', true);
+    PERFORM set_config('jit', 'off', true);
+END $$;
+-- +goose StatementEnd
+
+-- lock_catalog takes the catalog lock exclusively, for a structural commit.
+-- +goose StatementBegin
+CREATE FUNCTION lock_catalog(_not_after timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM enter_commit(_not_after);
+    PERFORM pg_advisory_xact_lock(7371, 1);
+END $$;
+-- +goose StatementEnd
+
+-- share_catalog takes the catalog lock shared and makes sure of the epoch.
+-- +goose StatementBegin
+CREATE FUNCTION share_catalog(_epoch bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    current bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(7371, 1);
+    SELECT epoch INTO current FROM catalog;
+    IF current IS DISTINCT FROM _epoch THEN
+        RAISE EXCEPTION 'stale epoch' USING ERRCODE = 'PG003', DETAIL = current::text;
+    END IF;
+END $$;
+-- +goose StatementEnd
+
+-- lock_jobs takes the catalog lock shared and then the jobs' own locks, whose
+-- numbers come sorted, and returns the jobs' shapes.
+-- +goose StatementBegin
+CREATE FUNCTION lock_jobs(_epoch bigint, _not_after timestamptz, _locks bigint[], _jobs bytea[])
+RETURNS TABLE (job bytea, shape bytea) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    number bigint;
+BEGIN
+    PERFORM enter_commit(_not_after);
+    PERFORM share_catalog(_epoch);
+    FOREACH number IN ARRAY _locks LOOP
+        PERFORM pg_advisory_xact_lock(number);
+    END LOOP;
+    RETURN QUERY SELECT s.job, s.shape FROM shapes s WHERE s.job = ANY (_jobs);
+END $$;
+-- +goose StatementEnd
+
+-- claim makes names and a job what a structural commit has found them to be,
+-- and changes the epoch. The caller holds the catalog lock exclusively.
+-- +goose StatementBegin
+CREATE FUNCTION claim(
+    _digests bytea[], _names text[], _owners text[], _types text[], _mixed boolean[],
+    _job_digest bytea, _job text, _shape_digest bytea, _shared boolean
+) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    bumped bigint;
+BEGIN
+    INSERT INTO names AS n (digest, name, owner, type, mixed)
+    SELECT * FROM unnest(_digests, _names, _owners, _types, _mixed)
+    ON CONFLICT (digest) DO UPDATE SET owner = excluded.owner, type = excluded.type, mixed = excluded.mixed;
+    INSERT INTO jobs AS j (digest, job, shape, shared) VALUES (_job_digest, _job, _shape_digest, _shared)
+    ON CONFLICT (digest) DO UPDATE SET shape = excluded.shape, shared = excluded.shared;
+    UPDATE catalog SET epoch = epoch + 1 RETURNING epoch INTO bumped;
+    RETURN bumped;
+END $$;
+-- +goose StatementEnd
+
+-- register_plain records the names and jobs that the replica does not know,
+-- and raises PG004 with the truth unless all are as the replica believes.
+-- +goose StatementBegin
+CREATE FUNCTION register_plain(
+    _digests bytea[], _names text[], _owners text[], _types text[], _unchecked boolean,
+    _job_digests bytea[], _jobs text[], _shape_digests bytea[]
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    odd_names json;
+    odd_jobs  json;
+BEGIN
+    IF cardinality(_job_digests) > 0 THEN
+        INSERT INTO jobs (digest, job, shape)
+        SELECT * FROM unnest(_job_digests, _jobs, _shape_digests)
+        ON CONFLICT DO NOTHING;
+        SELECT json_agg(json_build_object('i', u.i - 1, 'shared', j.shared)) INTO odd_jobs
+        FROM unnest(_job_digests, _shape_digests) WITH ORDINALITY u (digest, shape, i)
+        JOIN jobs j ON j.digest = u.digest
+        WHERE j.shared OR j.shape <> u.shape;
+    END IF;
+    IF cardinality(_digests) > 0 THEN
+        INSERT INTO names (digest, name, owner, type)
+        SELECT * FROM unnest(_digests, _names, _owners, _types)
+        ON CONFLICT DO NOTHING;
+        SELECT json_agg(json_build_object('i', u.i - 1, 'owner', n.owner, 'type', n.type, 'mixed', n.mixed)) INTO odd_names
+        FROM unnest(_digests, _owners, _types) WITH ORDINALITY u (digest, owner, type, i)
+        JOIN names n ON n.digest = u.digest
+        WHERE NOT (n.mixed AND _unchecked) AND (n.mixed OR n.owner <> u.owner OR n.type <> u.type);
+    END IF;
+    IF odd_names IS NOT NULL OR odd_jobs IS NOT NULL THEN
+        RAISE EXCEPTION 'not plain' USING ERRCODE = 'PG004',
+            DETAIL = json_build_object('names', odd_names, 'jobs', odd_jobs)::text;
+    END IF;
+END $$;
+-- +goose StatementEnd
+
+-- older_family_times is family_times after a POST: the push times of the
+-- families that it leaves alone.
+CREATE FUNCTION older_family_times(_families jsonb, _times jsonb, _pushed_at timestamptz, _new jsonb, _cleared text[])
+RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT coalesce(jsonb_object_agg(f, coalesce(_times -> f, to_jsonb(_pushed_at))), '{}')
+    FROM jsonb_object_keys(_families - _cleared - ARRAY(SELECT jsonb_object_keys(_new))) f
+$$;
+
+-- not_before is the time of a change to something that was last changed at
+-- _last: the clock's, but never earlier, unless _last lies so far ahead that a
+-- clock must have been wrong.
+CREATE FUNCTION not_before(_last timestamptz, _now timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN _last > _now AND _last < _now + interval '1 minute' THEN _last ELSE _now END
+$$;
+
+-- +goose StatementBegin
+CREATE FUNCTION remember_requests(_ids bytea[], _outcomes text[], _reasons text[]) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    n bigint;
+BEGIN
+    IF cardinality(_ids) > 0 THEN
+        INSERT INTO push_request (id, at, outcome, reason)
+        SELECT u.id, clock_timestamp(), u.outcome, u.reason FROM unnest(_ids, _outcomes, _reasons) u (id, outcome, reason)
+        ON CONFLICT DO NOTHING;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        IF n < cardinality(_ids) THEN
+            RAISE EXCEPTION 'request seen before' USING ERRCODE = 'PG005';
+        END IF;
+    END IF;
+END $$;
+-- +goose StatementEnd
+
+-- commit_pushes is one commit of a replica: everything that waited, folded to
+-- one change per group, and one history row per request. Arrays that belong
+-- together have equal lengths; keys, digests and request ids come sorted. It
+-- returns the time of the commit.
+-- +goose StatementBegin
+CREATE FUNCTION commit_pushes(
+    _commit uuid, _epoch bigint, _not_after timestamptz, _replica text, _unchecked boolean,
+    _name_digests bytea[], _names text[], _owners text[], _types text[],
+    _job_digests bytea[], _jobs text[], _job_shapes bytea[],
+    _shape_jobs bytea[], _shape_digests bytea[], _shapes bytea[],
+    _request_ids bytea[], _request_outcomes text[], _request_reasons text[],
+    _keys bytea[], _labels text[], _group_jobs text[],
+    _deleted boolean[], _reset boolean[], _replace boolean[], _pushed boolean[], _failed boolean[],
+    _families text[], _cleared text[],
+    _h_keys bytea[], _h_labels text[], _h_jobs text[], _h_methods text[], _h_outcomes text[], _h_reasons text[],
+    _h_affected integer[], _h_families text[], _h_series integer[], _h_bytes integer[],
+    _h_clients text[], _h_usernames text[], _h_user_agents text[], _h_request_ids text[]
+) RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now      timestamptz;
+    existing bytea[];
+    created  bytea[] := '{}';
+    wanted   integer := 0;
+BEGIN
+    PERFORM enter_commit(_not_after);
+    PERFORM share_catalog(_epoch);
+
+    INSERT INTO feed (commit_id, xid, at, keys) VALUES (_commit, pg_current_xact_id(), clock_timestamp(), _keys);
+    PERFORM remember_requests(_request_ids, _request_outcomes, _request_reasons);
+    PERFORM register_plain(_name_digests, _names, _owners, _types, _unchecked, _job_digests, _jobs, _job_shapes);
+    IF cardinality(_shapes) > 0 THEN
+        INSERT INTO shapes (job, digest, shape)
+        SELECT * FROM unnest(_shape_jobs, _shape_digests, _shapes)
+        ON CONFLICT DO NOTHING;
+    END IF;
+
+    SELECT coalesce(array_agg(l.key), '{}') INTO existing
+    FROM (SELECT g.key FROM push_group g WHERE g.key = ANY (_keys) ORDER BY g.key FOR UPDATE) l;
+    now := clock_timestamp();
+
+    IF cardinality(existing) < cardinality(_keys) THEN
+        SELECT count(*) INTO wanted FROM unnest(_deleted) d WHERE NOT d;
+        WITH ins AS (
+            INSERT INTO push_group (key, labels, job, families, pushed_at, push_failed_at)
+            SELECT u.key, u.labels::jsonb, u.job, u.families::jsonb,
+                   CASE WHEN u.pushed THEN now END, CASE WHEN u.failed THEN now END
+            FROM unnest(_keys, _labels, _group_jobs, _deleted, _pushed, _failed, _families)
+                 u (key, labels, job, deleted, pushed, failed, families)
+            WHERE NOT u.deleted
+            ON CONFLICT DO NOTHING
+            RETURNING key)
+        SELECT coalesce(array_agg(ins.key), '{}') INTO created FROM ins;
+        IF (SELECT count(*) FROM unnest(_keys, _deleted) u (key, deleted)
+            WHERE NOT u.deleted AND u.key = ANY (existing)) + cardinality(created) < wanted THEN
+            RAISE EXCEPTION 'another commit created the same group' USING ERRCODE = '40001';
+        END IF;
+    END IF;
+
+    IF cardinality(existing) > 0 THEN
+        UPDATE push_group g SET
+            families = CASE WHEN u.reset OR u.replace THEN u.families
+                            ELSE (g.families - u.cleared) || u.families END,
+            family_times = CASE WHEN u.reset OR u.replace THEN '{}'
+                                WHEN NOT u.pushed THEN g.family_times
+                                ELSE older_family_times(g.families, g.family_times, g.pushed_at, u.families, u.cleared) END,
+            pushed_at = CASE WHEN u.pushed THEN not_before(g.pushed_at, now)
+                             WHEN NOT u.reset THEN g.pushed_at END,
+            push_failed_at = CASE WHEN u.failed THEN not_before(g.push_failed_at, now)
+                                  WHEN NOT u.reset THEN g.push_failed_at END
+        FROM (SELECT k.key, k.reset, k.replace, k.pushed, k.failed, k.families::jsonb AS families,
+                     ARRAY(SELECT jsonb_array_elements_text(k.cleared::jsonb)) AS cleared
+              FROM unnest(_keys, _deleted, _reset, _replace, _pushed, _failed, _families, _cleared)
+                   k (key, deleted, reset, replace, pushed, failed, families, cleared)
+              WHERE NOT k.deleted AND k.key = ANY (existing)) u
+        WHERE g.key = u.key;
+
+        DELETE FROM push_group g
+        WHERE g.key = ANY (ARRAY(SELECT k.key FROM unnest(_keys, _deleted) k (key, deleted)
+                                 WHERE k.deleted AND k.key = ANY (existing)));
+    END IF;
+
+    INSERT INTO push_history (seq, at, key, labels, job, method, outcome, reason, affected, families,
+                              series, bytes, client, username, user_agent, replica, commit_id, request_id)
+    SELECT nextval('push_history_seq'), now, h.key, h.labels::jsonb, h.job, h.method, h.outcome, h.reason,
+           coalesce(h.affected, (h.key = ANY (existing))::integer), h.families::json,
+           h.series, h.bytes, h.client, h.username, h.user_agent, _replica, _commit, h.request_id
+    FROM unnest(_h_keys, _h_labels, _h_jobs, _h_methods, _h_outcomes, _h_reasons, _h_affected, _h_families,
+                _h_series, _h_bytes, _h_clients, _h_usernames, _h_user_agents, _h_request_ids)
+         h (key, labels, job, method, outcome, reason, affected, families,
+            series, bytes, client, username, user_agent, request_id);
+
+    IF clock_timestamp() > _not_after THEN
+        RAISE EXCEPTION 'deadline passed' USING ERRCODE = 'PG002', DETAIL = extract(epoch FROM clock_timestamp())::text;
+    END IF;
+    RETURN now;
+END $$;
+-- +goose StatementEnd
+
+-- delete_groups removes every group whose key contains the labels (all groups
+-- when they are NULL: a wipe, under the exclusive catalog lock) and returns how
+-- many. A recursive delete leaves one history row per group; a wipe, or a
+-- delete that found nothing, leaves one.
+-- +goose StatementBegin
+CREATE FUNCTION delete_groups(
+    _commit uuid, _not_after timestamptz, _replica text, _key bytea, _labels text, _job text,
+    _bytes integer, _client text, _username text, _user_agent text, _request_id text, _request_digest bytea[]
+) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now     timestamptz;
+    gone    bytea[];
+    removed bigint;
+BEGIN
+    IF _labels IS NULL THEN
+        PERFORM lock_catalog(_not_after);
+    ELSE
+        PERFORM enter_commit(_not_after);
+        PERFORM pg_advisory_xact_lock_shared(7371, 1);
+    END IF;
+    INSERT INTO feed (commit_id, xid, at, wipe, keys)
+    VALUES (_commit, pg_current_xact_id(), clock_timestamp(), _labels IS NULL, '{}');
+    PERFORM remember_requests(_request_digest, ARRAY['accepted'], ARRAY[NULL::text]);
+
+    IF _labels IS NULL THEN
+        SELECT coalesce(array_agg(l.key), '{}') INTO gone
+        FROM (SELECT g.key FROM push_group g ORDER BY g.key FOR UPDATE) l;
+    ELSE
+        SELECT coalesce(array_agg(l.key), '{}') INTO gone
+        FROM (SELECT g.key FROM push_group g
+              WHERE hashtextextended(g.job, 0) = hashtextextended(_job, 0) AND g.labels @> _labels::jsonb
+              ORDER BY g.key FOR UPDATE) l;
+        UPDATE feed SET keys = gone WHERE commit_id = _commit;
+    END IF;
+    now := clock_timestamp();
+    removed := cardinality(gone);
+
+    IF _labels IS NOT NULL AND removed > 0 THEN
+        INSERT INTO push_history (seq, at, key, labels, job, method, outcome, affected, series, bytes,
+                                  client, username, user_agent, replica, commit_id, request_id)
+        SELECT nextval('push_history_seq'), now, g.key, g.labels, g.job, 'DELETE', 'accepted', 1, 0, _bytes,
+               _client, _username, _user_agent, _replica, _commit, _request_id
+        FROM push_group g WHERE g.key = ANY (gone);
+    ELSE
+        INSERT INTO push_history (seq, at, key, labels, job, method, outcome, affected, series, bytes,
+                                  client, username, user_agent, replica, commit_id, request_id)
+        VALUES (nextval('push_history_seq'), now, _key, _labels::jsonb, _job,
+                CASE WHEN _labels IS NULL THEN 'WIPE' ELSE 'DELETE' END, 'accepted', removed, 0, _bytes,
+                _client, _username, _user_agent, _replica, _commit, _request_id);
+    END IF;
+    DELETE FROM push_group g WHERE g.key = ANY (gone);
+
+    IF clock_timestamp() > _not_after THEN
+        RAISE EXCEPTION 'deadline passed' USING ERRCODE = 'PG002', DETAIL = extract(epoch FROM clock_timestamp())::text;
+    END IF;
+    RETURN removed;
+END $$;
+-- +goose StatementEnd
+
+-- make_history_partitions makes the partitions of push_history from today to
+-- _ahead days from now. ATTACH, unlike CREATE ... PARTITION OF, does not wait
+-- for an auditor's open SELECT. A day whose rows are in the default partition
+-- already stays there.
+-- +goose StatementBegin
+CREATE FUNCTION make_history_partitions(_ahead integer) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    day  date;
+    name text;
+BEGIN
+    PERFORM set_config('lock_timeout', '1s', true);
+    PERFORM pg_advisory_xact_lock(7371, 2);
+    FOR day IN SELECT d::date FROM generate_series(
+        (clock_timestamp() AT TIME ZONE 'UTC')::date, (clock_timestamp() AT TIME ZONE 'UTC')::date + _ahead, interval '1 day') d
+    LOOP
+        name := 'push_history_' || to_char(day, 'YYYYMMDD');
+        CONTINUE WHEN to_regclass(name) IS NOT NULL
+            OR EXISTS (SELECT 1 FROM push_history_default
+                       WHERE at >= day::timestamp AT TIME ZONE 'UTC' AND at < (day + 1)::timestamp AT TIME ZONE 'UTC');
+        EXECUTE format('CREATE TABLE %I (LIKE push_history INCLUDING ALL)', name);
+        EXECUTE format('ALTER TABLE push_history ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name,
+            day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
+    END LOOP;
+END $$;
+-- +goose StatementEnd
+
+-- drop_history_partition drops one partition that ended before _before and
+-- reports whether there was one. It gives up at once when somebody reads it.
+-- +goose StatementBegin
+CREATE FUNCTION drop_history_partition(_before timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    name text;
+BEGIN
+    PERFORM set_config('lock_timeout', '100ms', true);
+    PERFORM pg_advisory_xact_lock(7371, 2);
+    DELETE FROM push_history_default WHERE at < _before;
+    SELECT c.relname INTO name
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'push_history'::regclass AND c.relname ~ '^push_history_\d{8}$'
+      AND (to_date(right(c.relname, 8), 'YYYYMMDD') + 1)::timestamp AT TIME ZONE 'UTC' <= _before
+    ORDER BY c.relname LIMIT 1;
+    IF name IS NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('DROP TABLE %I', name);
+    RETURN true;
+END $$;
+-- +goose StatementEnd
+
+-- +goose Down
+DROP FUNCTION drop_history_partition, make_history_partitions, delete_groups, commit_pushes, remember_requests,
+    not_before, older_family_times, register_plain, claim, lock_jobs, share_catalog, lock_catalog, enter_commit;

@@ -1,0 +1,115 @@
+package repository
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+)
+
+// folded is what the ops of one commit make of one group.
+type folded struct {
+	change   GroupChange
+	families []exposition.Family
+	stored   []byte // families as JSON while they are those of one op
+}
+
+// fold adds an op to what earlier ops of the commit make of its group.
+func (f *folded) fold(o *op) {
+	c := &f.change
+	switch {
+	case o.Method == Delete:
+		*f = folded{change: GroupChange{Key: c.Key, Delete: true, Reset: true}}
+		return
+	case o.Refused != nil:
+		c.Failed = true
+	case o.Method == Put:
+		c.Pushed, c.Replace, c.Cleared = true, true, nil
+		f.families, f.stored = o.kept, o.stored
+	default:
+		c.Pushed = true
+		f.merge(o)
+	}
+	c.Delete = false
+}
+
+func (f *folded) merge(o *op) {
+	if len(f.families) == 0 {
+		f.families, f.stored = o.kept, o.stored
+	} else {
+		f.families, f.stored = mergeFamilies(f.families, o.Families), nil
+	}
+	if f.change.Replace {
+		return // what is not in families is gone anyway
+	}
+	f.change.Cleared = slices.DeleteFunc(append(f.change.Cleared, o.cleared...), func(name string) bool {
+		return slices.ContainsFunc(f.families, func(g exposition.Family) bool { return g.Name == name })
+	})
+}
+
+// mergeFamilies is what a POST of posted makes of old: families of the same
+// name are replaced, or removed when the posted one has no metrics.
+func mergeFamilies(old, posted []exposition.Family) []exposition.Family {
+	byName := func(name string) func(exposition.Family) bool {
+		return func(f exposition.Family) bool { return f.Name == name }
+	}
+	merged := slices.DeleteFunc(slices.Clone(old), func(f exposition.Family) bool {
+		return slices.ContainsFunc(posted, byName(f.Name))
+	})
+	for _, f := range posted {
+		if len(f.Metrics) > 0 {
+			merged = append(merged, f)
+		}
+	}
+	return merged
+}
+
+// foldAll folds the ops to one change per group, sorted by the keys' digests,
+// and one history row per op.
+func foldAll(ops []*op) ([]GroupChange, []HistoryRow) {
+	groups := map[exposition.Digest]*folded{}
+	rows := make([]HistoryRow, 0, len(ops))
+	for _, o := range ops {
+		f := groups[o.Key.Digest()]
+		rows = append(rows, o.row(f))
+		if o.orphan {
+			continue
+		}
+		if f == nil {
+			f = &folded{change: GroupChange{Key: o.Key}}
+			groups[o.Key.Digest()] = f
+		}
+		f.fold(o)
+	}
+	changes := make([]GroupChange, 0, len(groups))
+	for _, f := range groups {
+		if f.stored == nil {
+			f.stored = exposition.AppendFamilies(nil, f.families)
+		}
+		f.change.Families = f.stored
+		changes = append(changes, f.change)
+	}
+	slices.SortFunc(changes, func(a, b GroupChange) int {
+		x, y := a.Key.Digest(), b.Key.Digest()
+		return bytes.Compare(x[:], y[:])
+	})
+	return changes, rows
+}
+
+// row is the op's history row; before is what earlier ops of the commit make
+// of its group, or nil.
+func (o *op) row(before *folded) HistoryRow {
+	row := HistoryRow{Request: o.Request, Key: o.Key, Accepted: o.Refused == nil, Series: o.series, Affected: 1}
+	if len(o.Families) > 0 {
+		row.Families = o.pushed
+	}
+	switch {
+	case o.Refused != nil:
+		row.Reason, row.Affected = o.Refused.Error(), 0
+	case o.Method == Delete && before == nil:
+		row.Affected = AsExists
+	case o.Method == Delete && before.change.Delete:
+		row.Affected = 0
+	}
+	return row
+}

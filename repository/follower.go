@@ -1,0 +1,134 @@
+package repository
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+)
+
+// follower keeps a replica's state equal to the database's.
+type follower struct {
+	store   Store
+	catalog *catalog
+	metrics *metrics
+	logger  *slog.Logger
+	timeout time.Duration // of one catch-up
+
+	mu     sync.Mutex // held while catching up
+	state  *exposition.State
+	cursor Cursor
+	hidden map[string]bool // families last seen left out by a clash
+
+	latest atomic.Pointer[caughtUp]
+
+	callMu sync.Mutex
+	next   *call // the catch-up that has not begun yet
+	calls  sync.WaitGroup
+}
+
+// caughtUp is a snapshot with the time at which it was known to be current.
+type caughtUp struct {
+	snapshot *exposition.Snapshot
+	at       time.Time
+}
+
+// call is one catch-up, shared by all who asked for it before it began.
+type call struct {
+	done     chan struct{}
+	snapshot *exposition.Snapshot
+	err      error
+}
+
+// catchUp returns a snapshot that shows everything that was committed before
+// the call.
+func (f *follower) catchUp(ctx context.Context) (*exposition.Snapshot, error) {
+	f.callMu.Lock()
+	c := f.next
+	if c == nil {
+		c = &call{done: make(chan struct{})}
+		f.next = c
+		f.calls.Go(func() { f.run(context.WithoutCancel(ctx), c) })
+	}
+	f.callMu.Unlock()
+	select {
+	case <-c.done:
+		return c.snapshot, c.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
+	}
+}
+
+func (f *follower) run(ctx context.Context, c *call) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.callMu.Lock()
+	f.next = nil // whoever comes from now on has come too late for this one
+	f.callMu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	c.snapshot, c.err = f.advance(ctx, f.store.CatchUp)
+	close(c.done)
+}
+
+// advance applies what has changed since the cursor. The caller holds f.mu.
+func (f *follower) advance(ctx context.Context, catchUp func(context.Context, Cursor) (Changes, error)) (*exposition.Snapshot, error) {
+	start := time.Now()
+	changes, err := catchUp(ctx, f.cursor)
+	if err != nil {
+		f.metrics.catchUpFailures.Inc()
+		return nil, err
+	}
+	f.state.Apply(changes.Change)
+	f.cursor = changes.Cursor
+	f.catalog.reset(changes.Epoch)
+	snapshot := f.state.Snapshot()
+	f.latest.Store(&caughtUp{snapshot, start})
+	f.metrics.observeCatchUp(changes.Change, time.Since(start))
+	f.reportClashes(snapshot)
+	return snapshot, nil
+}
+
+// reportClashes logs each family once when a clash hides it.
+func (f *follower) reportClashes(s *exposition.Snapshot) {
+	names := s.Stats().HiddenFamilies
+	if len(names) == 0 && len(f.hidden) == 0 {
+		return
+	}
+	hidden := make(map[string]bool, len(names))
+	for _, name := range names {
+		hidden[name] = true
+		if !f.hidden[name] {
+			f.metrics.clashes.Inc()
+			f.logger.Warn("metric family left out of the exposition: groups disagree on it; push it consistently or delete the groups that do not", "family", name)
+		}
+	}
+	f.hidden = hidden
+}
+
+// reload makes the next catch-up start from nothing. With protobuf, the state
+// is to have protobuf fragments from then on.
+func (f *follower) reload(protobuf bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if protobuf {
+		f.state.EnableProtobuf()
+	}
+	f.cursor = nil
+}
+
+// within returns the last snapshot if it was current at most d ago.
+func (f *follower) within(d time.Duration) *exposition.Snapshot {
+	last := f.latest.Load()
+	if last == nil || time.Since(last.at) > d {
+		return nil
+	}
+	return last.snapshot
+}
+
+// wait returns when no catch-up runs any more.
+func (f *follower) wait() { f.calls.Wait() }

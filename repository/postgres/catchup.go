@@ -1,0 +1,267 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
+)
+
+// cursor is what a replica has seen: everything that is visible in snapshot,
+// in one incarnation of one server.
+type cursor struct {
+	snapshot string
+	server   identity
+	at       time.Time // by the database's clock
+}
+
+// identity tells the lives of a database apart. Transaction ids mean something
+// only within one: after a crash, a failover or a restore they can be handed
+// out again.
+type identity struct {
+	incarnation string
+	system      string
+	timeline    string
+}
+
+// What every catch-up reads together with the changes, in one statement and so
+// in one snapshot. A standby raises an error, which is wanted: its snapshots do
+// not list all transactions in progress.
+const identityColumns = `pg_current_snapshot()::text, clock_timestamp(),
+	(SELECT id::text FROM incarnation), (SELECT system_identifier::text FROM pg_control_system()),
+	left(pg_walfile_name(pg_current_wal_lsn()), 8),
+	(SELECT epoch FROM catalog), (SELECT trimmed_before FROM catalog),
+	(SELECT system_identifier FROM catalog)`
+
+const groupColumns = `g.key, g.labels::text, g.families::text, g.family_times::text, g.pushed_at, g.push_failed_at`
+
+// What is new since snapshot $1 is, exactly: a transaction that began after it
+// was taken, or one that was in progress then. Both are index conditions. The
+// lateral join keeps the planner from reading all groups.
+const deltaSQL = `
+WITH unseen AS (
+	SELECT wipe, keys FROM feed WHERE xid >= pg_snapshot_xmax($1::text::pg_snapshot)
+	UNION ALL
+	SELECT wipe, keys FROM feed WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))
+)
+SELECT ` + identityColumns + `, (SELECT coalesce(bool_or(wipe), false) FROM unseen), c.key, ` + groupColumns + `
+FROM (SELECT 1) one
+LEFT JOIN (SELECT DISTINCT unnest(keys) AS key FROM unseen) c ON true
+LEFT JOIN LATERAL (SELECT p.* FROM push_group p WHERE p.key = c.key OFFSET 0) g ON true`
+
+const fullSQL = `
+SELECT ` + identityColumns + `, false, g.key, ` + groupColumns + `
+FROM (SELECT 1) one LEFT JOIN push_group g ON true`
+
+// trimMargin is longer than any transaction of ours: what was written before a
+// cursor was taken may have been committed after it.
+const trimMargin = 5 * time.Minute
+
+// CatchUp implements repository.Store.
+func (s *Store) CatchUp(ctx context.Context, c repository.Cursor) (repository.Changes, error) {
+	return s.catchUp(ctx, s.pool, c)
+}
+
+func (s *Store) catchUp(ctx context.Context, q querier, c repository.Cursor) (repository.Changes, error) {
+	if seen, ok := c.(*cursor); ok {
+		changes, valid, err := s.read(ctx, q, seen)
+		if err != nil || valid {
+			return changes, err
+		}
+		s.logger.Info("reading all groups again: the database has restarted after a crash, was restored or trimmed, or is another server")
+	}
+	if err := s.incarnate(ctx); err != nil {
+		return repository.Changes{}, err
+	}
+	changes, valid, err := s.read(ctx, q, nil)
+	if err == nil && !valid {
+		err = fmt.Errorf("%w: it has just restarted", repository.ErrUnavailable)
+	}
+	return changes, err
+}
+
+// read reads what has changed since a cursor, or everything when there is
+// none. It reports false if the cursor is of another life of the database, or
+// the database has just begun a new one.
+func (s *Store) read(ctx context.Context, q querier, since *cursor) (repository.Changes, bool, error) {
+	sql, args := fullSQL, []any(nil)
+	if since != nil {
+		sql, args = deltaSQL, []any{since.snapshot}
+	}
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return repository.Changes{}, false, wrap(err)
+	}
+	defer rows.Close()
+	var h header
+	var changed []byte
+	var g groupRow
+	changes := repository.Changes{Change: exposition.Change{Reset: since == nil}}
+	for rows.Next() {
+		if err := rows.Scan(append(append(h.targets(), &changed), g.targets()...)...); err != nil {
+			return repository.Changes{}, false, wrap(err)
+		}
+		changes.Reset = changes.Reset || h.wipe
+		if changed != nil {
+			s.addGroup(&changes.Change, changed, &g)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return repository.Changes{}, false, wrap(err)
+	}
+	s.clock.set(h.now)
+	next := h.cursor()
+	if !h.complete() || since != nil && (next.server != since.server || since.at.Before(h.trimmedBefore.Add(trimMargin))) {
+		return repository.Changes{}, false, nil
+	}
+	changes.Cursor, changes.Epoch = next, h.epoch
+	return changes, true, nil
+}
+
+// addGroup adds a group that has changed, or that is gone.
+func (s *Store) addGroup(c *exposition.Change, key []byte, row *groupRow) {
+	if row.key != nil {
+		g, err := row.group()
+		if err == nil {
+			c.Groups = append(c.Groups, g)
+			return
+		}
+		s.reportUnreadable(row.key, err)
+	}
+	c.Deleted = append(c.Deleted, exposition.Digest(key))
+}
+
+func (s *Store) reportUnreadable(key []byte, err error) {
+	s.logger.Error("a row of push_group cannot be read and is left out: mend or delete it", "key", fmt.Sprintf("%x", key), "err", err)
+}
+
+// header is the part of a row of a catch-up that all rows have in common.
+type header struct {
+	snapshot      string
+	now           time.Time
+	incarnation   *string
+	system        string
+	timeline      string
+	epoch         int64
+	trimmedBefore time.Time
+	knownSystem   *string
+	wipe          bool
+}
+
+func (h *header) targets() []any {
+	return []any{&h.snapshot, &h.now, &h.incarnation, &h.system, &h.timeline, &h.epoch, &h.trimmedBefore, &h.knownSystem, &h.wipe}
+}
+
+// complete reports whether the database knows which life it is in.
+func (h *header) complete() bool {
+	return h.incarnation != nil && h.knownSystem != nil && *h.knownSystem == h.system
+}
+
+func (h *header) cursor() *cursor {
+	c := &cursor{snapshot: h.snapshot, at: h.now}
+	c.server = identity{system: h.system, timeline: h.timeline}
+	if h.incarnation != nil {
+		c.server.incarnation = *h.incarnation
+	}
+	return c
+}
+
+// incarnate begins a new incarnation if the last one has ended. If the tables
+// come from another server, as a dump does, it empties the feed, whose
+// transaction ids mean nothing here.
+func (s *Store) incarnate(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, `INSERT INTO incarnation (id) VALUES (gen_random_uuid()) ON CONFLICT DO NOTHING`)
+	if err != nil {
+		return wrap(err)
+	}
+	var same bool
+	err = s.pool.QueryRow(ctx, `SELECT c.system_identifier IS NOT DISTINCT FROM s.system_identifier::text
+		FROM catalog c, pg_control_system() s`).Scan(&same)
+	if err != nil || same {
+		return wrap(err)
+	}
+	t, err := s.BeginExclusive(ctx, time.Now().Add(5*time.Second))
+	if err != nil {
+		return err
+	}
+	defer t.Rollback()
+	x := t.(*tx)
+	_, err = x.Exec(ctx, `WITH emptied AS (DELETE FROM feed)
+		UPDATE catalog SET system_identifier = (SELECT system_identifier::text FROM pg_control_system())`)
+	if err != nil {
+		return wrap(err)
+	}
+	return wrapCommit(x.Tx.Commit(ctx))
+}
+
+// groupRow is a row of push_group, as of groupColumns.
+type groupRow struct {
+	key                    []byte
+	labels                 *string
+	families               []byte
+	familyTimes            *string
+	pushedAt, pushFailedAt *time.Time
+}
+
+func (r *groupRow) targets() []any {
+	return []any{&r.key, &r.labels, &r.families, &r.familyTimes, &r.pushedAt, &r.pushFailedAt}
+}
+
+// group decodes the row.
+func (r *groupRow) group() (exposition.Group, error) {
+	var g exposition.Group
+	var labels map[string]string
+	if err := json.Unmarshal([]byte(*r.labels), &labels); err != nil {
+		return g, fmt.Errorf("read labels: %w", err)
+	}
+	var err error
+	if g.Key, err = exposition.NewGroupingKey(labels, exposition.UTF8Names); err != nil {
+		return g, fmt.Errorf("read labels: %w", err)
+	}
+	if g.Key.Digest() != exposition.Digest(r.key) {
+		return g, fmt.Errorf("the key is not that of the labels %s", g.Key)
+	}
+	if g.Families, err = exposition.DecodeFamilies(r.families); err != nil {
+		return g, fmt.Errorf("read families: %w", err)
+	}
+	if *r.familyTimes != "{}" {
+		if err := json.Unmarshal([]byte(*r.familyTimes), &g.FamilyTimes); err != nil {
+			return g, fmt.Errorf("read family_times: %w", err)
+		}
+	}
+	if r.pushedAt != nil {
+		g.PushTime = *r.pushedAt
+	}
+	if r.pushFailedAt != nil {
+		g.PushFailureTime = *r.pushFailedAt
+	}
+	return g, nil
+}
+
+// Groups implements repository.Store.
+func (s *Store) Groups(ctx context.Context, yield func(exposition.Group) error) error {
+	rows, err := s.pool.Query(ctx, `SELECT `+groupColumns+` FROM push_group g ORDER BY g.key`)
+	if err != nil {
+		return wrap(err)
+	}
+	var row groupRow
+	var yieldErr error
+	_, err = pgx.ForEachRow(rows, row.targets(), func() error {
+		g, err := row.group()
+		if err != nil {
+			s.reportUnreadable(row.key, err)
+			return nil
+		}
+		yieldErr = yield(g)
+		return yieldErr
+	})
+	if yieldErr != nil {
+		return yieldErr
+	}
+	return wrap(err)
+}

@@ -1,0 +1,179 @@
+// Package postgres is the Store on PostgreSQL 14 and later. The SQL of commits
+// is in the functions of the migrations; docs/design.md explains the protocol.
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/sqlpushgateway/sqlpushgateway/migrations"
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
+)
+
+// Options of a Store.
+type Options struct {
+	// URL is a connection URL or keyword string as pgx reads it; it may name
+	// several hosts.
+	URL            string
+	MaxConnections int32         // default 8
+	ConnectTimeout time.Duration // default 2 s, unless the URL has one
+	// Replica names this process in the history.
+	Replica string
+	Logger  *slog.Logger // required
+}
+
+// Store is a repository.Store on PostgreSQL.
+type Store struct {
+	pool    *pgxpool.Pool
+	clock   clock
+	replica string
+	logger  *slog.Logger
+}
+
+var _ repository.Store = (*Store)(nil)
+
+// partitionsAhead is for how many days the history has partitions in advance.
+const partitionsAhead = 7
+
+// Open returns a Store. It does not connect yet; it returns an error only for
+// a URL that cannot be read, and does not repeat the URL.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	config, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("the database URL cannot be read: use postgres://user:password@host:5432/database: %s", redact(err))
+	}
+	config.MaxConns = 8
+	if o.MaxConnections > 0 {
+		config.MaxConns = o.MaxConnections
+	}
+	config.HealthCheckPeriod = 5 * time.Second
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = 2 * time.Second
+	}
+	if o.ConnectTimeout > 0 {
+		config.ConnConfig.ConnectTimeout = o.ConnectTimeout
+	}
+	config.ConnConfig.DialFunc = (&net.Dialer{
+		Timeout:         config.ConnConfig.ConnectTimeout,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
+	}).DialContext
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "sqlpushgateway"
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the database pool: %w", err)
+	}
+	return &Store{pool: pool, replica: o.Replica, logger: o.Logger}, nil
+}
+
+// Migrate brings the schema up to date, and makes sure that the server is one
+// that the Store can work on.
+func (s *Store) Migrate(ctx context.Context) error {
+	if err := s.checkServer(ctx); err != nil {
+		return err
+	}
+	folder, err := fs.Sub(migrations.Postgres, "postgres")
+	if err != nil {
+		return fmt.Errorf("open migrations: %w", err)
+	}
+	// A table lock, since a session's would stay behind on a pooler's server
+	// connection.
+	locker, err := lock.NewPostgresTableLocker(
+		lock.WithTableLockTimeout(time.Second, 300),
+		lock.WithTableUnlockTimeout(time.Second, 30),
+	)
+	if err != nil {
+		return fmt.Errorf("make the migration lock: %w", err)
+	}
+	db := stdlib.OpenDBFromPool(s.pool)
+	defer db.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, folder, goose.WithLocker(locker),
+		goose.WithSlog(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	if pending, err := provider.HasPending(ctx); err == nil && !pending {
+		return nil
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate the schema: %w", wrap(err))
+	}
+	return nil
+}
+
+func (s *Store) checkServer(ctx context.Context) error {
+	var version int
+	var encoding string
+	var now time.Time
+	err := s.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), clock_timestamp()`).
+		Scan(&version, &encoding, &now)
+	if err != nil {
+		return wrap(err)
+	}
+	s.clock.set(now)
+	if version < 140000 {
+		return fmt.Errorf("PostgreSQL 14 or later is needed, the server is %d", version/10000)
+	}
+	if encoding != "UTF8" {
+		return fmt.Errorf("the database's encoding is %s: create it with ENCODING 'UTF8'", encoding)
+	}
+	return nil
+}
+
+// Maintain implements repository.Store.
+func (s *Store) Maintain(ctx context.Context, retention time.Duration) error {
+	if err := s.exec(ctx, `SELECT make_history_partitions($1::int)`, partitionsAhead); err != nil {
+		return fmt.Errorf("make history partitions: %w", err)
+	}
+	// Replicas that have read less than this reload; then the rows may go.
+	for _, statement := range []string{
+		`UPDATE catalog SET trimmed_before = clock_timestamp() - interval '1 hour'
+		 WHERE trimmed_before < clock_timestamp() - interval '1 hour 1 minute'`,
+		`DELETE FROM feed WHERE at < (SELECT trimmed_before FROM catalog)`,
+		`DELETE FROM push_request WHERE at < (SELECT trimmed_before FROM catalog)`,
+	} {
+		if err := s.exec(ctx, statement); err != nil {
+			return fmt.Errorf("trim the feed: %w", err)
+		}
+	}
+	for {
+		var dropped bool
+		err := s.pool.QueryRow(ctx, `SELECT drop_history_partition(clock_timestamp() - make_interval(secs => $1::float8))`,
+			retention.Seconds()).Scan(&dropped)
+		if isLockTimeout(err) || err == nil && !dropped {
+			return nil // somebody reads it, or there is none: there is another time
+		}
+		if err != nil {
+			return fmt.Errorf("drop old history: %w", wrap(err))
+		}
+	}
+}
+
+func (s *Store) exec(ctx context.Context, sql string, args ...any) error {
+	_, err := s.pool.Exec(ctx, sql, args...)
+	return wrap(err)
+}
+
+// Close implements repository.Store.
+func (s *Store) Close() { s.pool.Close() }
+
+// Pool returns the connection pool, for its statistics.
+func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+
+// begin starts a transaction whose isolation level does not depend on the
+// server's settings.
+func (s *Store) begin(ctx context.Context) (pgx.Tx, error) {
+	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	return tx, wrap(err)
+}

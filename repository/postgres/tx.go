@@ -1,0 +1,199 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
+)
+
+// tx is a repository.Tx: a transaction that holds locks over several round
+// trips. Should this process freeze, idle_in_transaction_session_timeout frees
+// them.
+type tx struct {
+	pgx.Tx
+	store    *Store
+	deadline time.Time
+}
+
+// BeginExclusive implements repository.Store.
+func (s *Store) BeginExclusive(ctx context.Context, deadline time.Time) (repository.Tx, error) {
+	t, err := s.beginTx(ctx, deadline)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := t.within(ctx)
+	defer cancel()
+	if _, err := t.Exec(ctx, `SELECT lock_catalog($1::timestamptz)`, s.clock.at(deadline)); err != nil {
+		t.Rollback()
+		return nil, t.wrap(err)
+	}
+	return t, nil
+}
+
+// BeginJobs implements repository.Store.
+func (s *Store) BeginJobs(ctx context.Context, epoch int64, deadline time.Time, jobs []string) (repository.Tx, map[string][]string, error) {
+	t, err := s.beginTx(ctx, deadline)
+	if err != nil {
+		return nil, nil, err
+	}
+	shapes, err := t.lockJobs(ctx, epoch, jobs)
+	if err != nil {
+		t.Rollback()
+		return nil, nil, t.wrap(err)
+	}
+	return t, shapes, nil
+}
+
+func (s *Store) beginTx(ctx context.Context, deadline time.Time) (*tx, error) {
+	t := &tx{store: s, deadline: deadline}
+	ctx, cancel := t.within(ctx)
+	defer cancel()
+	var err error
+	t.Tx, err = s.begin(ctx)
+	return t, err
+}
+
+func (t *tx) lockJobs(ctx context.Context, epoch int64, jobs []string) (map[string][]string, error) {
+	ctx, cancel := t.within(ctx)
+	defer cancel()
+	names := make(map[[32]byte]string, len(jobs))
+	digests := make([][]byte, len(jobs))
+	locks := make([]int64, len(jobs))
+	for i, job := range jobs {
+		digests[i] = digest(job)
+		names[[32]byte(digests[i])] = job
+		locks[i] = int64(binary.BigEndian.Uint64(digests[i]))
+	}
+	slices.Sort(locks)
+	rows, err := t.Query(ctx, `SELECT job, shape FROM lock_jobs($1::bigint, $2::timestamptz, $3::bigint[], $4::bytea[])`,
+		epoch, t.store.clock.at(t.deadline), locks, digests)
+	if err != nil {
+		return nil, err
+	}
+	shapes := make(map[string][]string, len(jobs))
+	var job, shape []byte
+	_, err = pgx.ForEachRow(rows, []any{&job, &shape}, func() error {
+		name := names[[32]byte(job)]
+		shapes[name] = append(shapes[name], string(shape))
+		return nil
+	})
+	return shapes, err
+}
+
+// CatchUp implements repository.Tx.
+func (t *tx) CatchUp(ctx context.Context, c repository.Cursor) (repository.Changes, error) {
+	ctx, cancel := t.within(ctx)
+	defer cancel()
+	return t.store.catchUp(ctx, t, c)
+}
+
+// Groups implements repository.Tx.
+func (t *tx) Groups(ctx context.Context, keys []exposition.GroupingKey) ([]exposition.Group, error) {
+	ctx, cancel := t.within(ctx)
+	defer cancel()
+	digests := make([][]byte, len(keys))
+	for i, k := range keys {
+		d := k.Digest()
+		digests[i] = d[:]
+	}
+	rows, err := t.Query(ctx, `SELECT `+groupColumns+` FROM push_group g WHERE g.key = ANY ($1::bytea[])`, digests)
+	if err != nil {
+		return nil, t.wrap(err)
+	}
+	var groups []exposition.Group
+	var row groupRow
+	_, err = pgx.ForEachRow(rows, row.targets(), func() error {
+		g, err := row.group()
+		if err != nil {
+			t.store.reportUnreadable(row.key, err)
+			return nil
+		}
+		groups = append(groups, g)
+		return nil
+	})
+	return groups, t.wrap(err)
+}
+
+// Claim implements repository.Tx.
+func (t *tx) Claim(ctx context.Context, names []repository.Claim, job repository.JobShape) (int64, error) {
+	ctx, cancel := t.within(ctx)
+	defer cancel()
+	digests, owned := make([][]byte, len(names)), make([]string, len(names))
+	owners, types, mixed := make([]string, len(names)), make([]string, len(names)), make([]bool, len(names))
+	for i, n := range names {
+		digests[i], owned[i], owners[i], types[i], mixed[i] = digest(n.Name), n.Name, n.Owner, n.Type.String(), n.Mixed
+	}
+	var epoch int64
+	err := t.QueryRow(ctx, `SELECT claim($1::bytea[], $2::text[], $3::text[], $4::text[], $5::boolean[],
+		$6::bytea, $7::text, $8::bytea, $9::boolean)`,
+		digests, owned, owners, types, mixed, digest(job.Job), job.Job, digest(job.Shape), job.Shared).Scan(&epoch)
+	return epoch, t.wrap(err)
+}
+
+// Prune implements repository.Tx.
+func (t *tx) Prune(ctx context.Context, held repository.Held) error {
+	ctx, cancel := t.within(ctx)
+	defer cancel()
+	names := make([][]byte, len(held.Names))
+	for i, n := range held.Names {
+		names[i] = digest(n)
+	}
+	jobs, shapes := [][]byte{}, [][]byte{}
+	for _, j := range held.Shapes {
+		jobs, shapes = append(jobs, digest(j.Job)), append(shapes, digest(j.Shape))
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(`DELETE FROM names n WHERE NOT EXISTS (SELECT 1 FROM unnest($1::bytea[]) h WHERE h = n.digest)`, names)
+	batch.Queue(`DELETE FROM shapes s WHERE NOT EXISTS
+		(SELECT 1 FROM unnest($1::bytea[], $2::bytea[]) h (job, shape) WHERE h.job = s.job AND h.shape = s.digest)`, jobs, shapes)
+	batch.Queue(`DELETE FROM jobs j WHERE NOT EXISTS (SELECT 1 FROM unnest($1::bytea[]) h WHERE h = j.digest)`, jobs)
+	batch.Queue(`UPDATE catalog SET epoch = epoch + 1`)
+	if err := t.SendBatch(ctx, batch).Close(); err != nil {
+		return t.wrap(err)
+	}
+	return t.finish(ctx)
+}
+
+// Commit implements repository.Tx.
+func (t *tx) Commit(ctx context.Context, c *repository.Commit) error {
+	ctx, cancel := t.within(ctx)
+	defer cancel()
+	if err := t.store.commit(ctx, t, c); err != nil {
+		return t.wrapNotPlain(err, c)
+	}
+	return t.finish(ctx)
+}
+
+func (t *tx) finish(ctx context.Context) error { return wrapCommit(t.Tx.Commit(ctx)) }
+
+// Rollback implements repository.Tx.
+func (t *tx) Rollback() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	t.Tx.Rollback(ctx) // after an error the pool ends the connection, and with it the transaction
+}
+
+// within bounds a round trip by the transaction's deadline.
+func (t *tx) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(ctx, t.deadline.Add(grace))
+}
+
+func (t *tx) wrap(err error) error {
+	if now, ok := deadlineClock(err); ok {
+		t.store.clock.set(now)
+	}
+	return wrap(err)
+}
+
+func (t *tx) wrapNotPlain(err error, c *repository.Commit) error {
+	if translated, ok := notPlain(err, c.Names, c.Jobs); ok {
+		return translated
+	}
+	return t.wrap(err)
+}

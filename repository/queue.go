@@ -1,0 +1,148 @@
+package repository
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+)
+
+// Limits of a commit and of what may wait for one.
+const (
+	maxBatchOps   = 256
+	maxBatchBytes = 4 << 20
+	maxQueueOps   = 20_000
+	maxQueueBytes = 256 << 20
+	// minBudget is how long before its deadline a request may still be
+	// committed: shorter ones would only be sent to miss it.
+	minBudget = 50 * time.Millisecond
+)
+
+// op is a push, or the deletion of one group, on its way into a commit.
+type op struct {
+	Push
+	deadline time.Time
+	done     chan error // buffered: the committer never waits for the waiter
+
+	// What Families amounts to, prepared once.
+	kept    []exposition.Family // those with metrics
+	cleared []string            // names of those without
+	stored  []byte              // kept as JSON
+	pushed  []byte              // Families as JSON, for the history
+	claims  []exposition.Claim
+	series  int
+	// orphan is a refused push whose group cannot even be created: it is in
+	// the history only.
+	orphan bool
+}
+
+func newOp(p Push, deadline time.Time) *op {
+	o := &op{Push: p, deadline: deadline, done: make(chan error, 1)}
+	for _, f := range p.Families {
+		if len(f.Metrics) == 0 {
+			o.cleared = append(o.cleared, f.Name)
+			continue
+		}
+		o.kept = append(o.kept, f)
+		o.claims = append(o.claims, exposition.Claims(f)...)
+		o.series += exposition.SeriesCount(f)
+	}
+	o.stored = exposition.AppendFamilies(nil, o.kept)
+	o.pushed = o.stored
+	if len(o.cleared) > 0 {
+		o.pushed = exposition.AppendFamilies(nil, p.Families)
+	}
+	return o
+}
+
+// refuse turns the op into a refused one, if it is not one already.
+func (o *op) refuse(err error) {
+	if o.Refused == nil {
+		o.Refused = err
+	}
+	o.claims = nil
+}
+
+// changes reports whether the op is to change its group's families.
+func (o *op) changes() bool { return o.Refused == nil && o.Method != Delete }
+
+func (o *op) size() int { return len(o.pushed) + 512 }
+
+// finish answers the op. A nil error means that it is durable: then a refused
+// push gets its refusal.
+func (o *op) finish(err error) {
+	if err == nil {
+		err = o.Refused
+	}
+	o.done <- err
+}
+
+// queue holds the ops that wait for a committer.
+type queue struct {
+	mu     sync.Mutex
+	ops    []*op
+	bytes  int
+	filled chan struct{} // has room for one token: "look at ops"
+}
+
+func newQueue() *queue { return &queue{filled: make(chan struct{}, 1)} }
+
+// put adds an op and reports whether there was room.
+func (q *queue) put(o *op) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.ops) >= maxQueueOps || q.bytes+o.size() > maxQueueBytes && len(q.ops) > 0 {
+		return false
+	}
+	q.ops = append(q.ops, o)
+	q.bytes += o.size()
+	q.wake()
+	return true
+}
+
+func (q *queue) wake() {
+	select {
+	case q.filled <- struct{}{}:
+	default:
+	}
+}
+
+// take returns what waits, up to the limits of a commit, as soon as there is
+// something. It returns nil when ctx ends.
+func (q *queue) take(ctx context.Context) []*op {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-q.filled:
+		}
+		if ops := q.pop(); len(ops) > 0 {
+			return ops
+		}
+	}
+}
+
+func (q *queue) pop() []*op {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, bytes := 0, 0
+	for n < len(q.ops) && n < maxBatchOps && (n == 0 || bytes+q.ops[n].size() <= maxBatchBytes) {
+		bytes += q.ops[n].size()
+		n++
+	}
+	ops := q.ops[:n:n]
+	q.ops = q.ops[n:]
+	q.bytes -= bytes
+	if len(q.ops) > 0 {
+		q.wake()
+	}
+	return ops
+}
+
+// len returns how many ops wait.
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.ops)
+}

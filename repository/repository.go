@@ -1,0 +1,370 @@
+// Package repository is the gateway between requests and a database. It
+// queues pushes and commits them together, keeps the state that scrapes are
+// answered from equal to the database's, and defines the Store contract that
+// databases fulfil. docs/design.md explains the protocol.
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+)
+
+// Options of a Repository. The zero value of each field is a usable default,
+// except Logger and Registry, which are required.
+type Options struct {
+	Logger   *slog.Logger
+	Registry prometheus.Registerer
+	// Unchecked stores pushes that clash with other groups.
+	Unchecked bool
+	// Committers is how many commits may run at once; default 2.
+	Committers int
+	// MaxStaleness is how old the snapshot of a scrape may be while the
+	// database is away; default 0.
+	MaxStaleness time.Duration
+	// CatchUpTimeout bounds one reading of changes; default 10 s.
+	CatchUpTimeout time.Duration
+	// CatchUpInterval is how often changes are read when nobody scrapes, so
+	// that a scrape has little to catch up with; default 5 s.
+	CatchUpInterval time.Duration
+	// Retention is how long the history is kept; default 30 days.
+	Retention time.Duration
+	// MaintainInterval is how often old rows are trimmed; default 1 min.
+	MaintainInterval time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Committers <= 0 {
+		o.Committers = 2
+	}
+	if o.CatchUpTimeout <= 0 {
+		o.CatchUpTimeout = 10 * time.Second
+	}
+	if o.CatchUpInterval <= 0 {
+		o.CatchUpInterval = 5 * time.Second
+	}
+	if o.Retention <= 0 {
+		o.Retention = 30 * 24 * time.Hour
+	}
+	if o.MaintainInterval <= 0 {
+		o.MaintainInterval = time.Minute
+	}
+	return o
+}
+
+// Repository is one replica's view of a Store. All methods may be called
+// concurrently.
+type Repository struct {
+	store   Store
+	options Options
+	logger  *slog.Logger
+	metrics *metrics
+	catalog *catalog
+	follow  *follower
+	queue   *queue
+
+	started atomic.Bool
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// New returns a Repository that works on the store as soon as the database
+// answers: until then pushes and scrapes wait within their deadlines. Close
+// must be called in the end, and closes the store, too.
+func New(store Store, options Options) *Repository {
+	options = options.withDefaults()
+	m := newMetrics(options.Registry)
+	r := &Repository{
+		store:   store,
+		options: options,
+		logger:  options.Logger,
+		metrics: m,
+		catalog: &catalog{names: map[string]Claim{}, jobs: map[string]JobShape{}},
+		queue:   newQueue(),
+	}
+	r.follow = &follower{
+		store: store, catalog: r.catalog, metrics: m, logger: options.Logger,
+		timeout: options.CatchUpTimeout, state: exposition.NewState(),
+	}
+	m.registerState(options.Registry, r)
+	ctx, stop := context.WithCancel(context.Background())
+	r.stop = stop
+	r.running.Go(func() { r.run(ctx) })
+	return r
+}
+
+// Close ends all work: what is queued is answered with ErrUnavailable. The
+// caller makes sure that no request is in flight.
+func (r *Repository) Close() {
+	r.stop()
+	r.running.Wait()
+	for ops := r.queue.pop(); len(ops) > 0; ops = r.queue.pop() {
+		for _, o := range ops {
+			o.finish(fmt.Errorf("%w: stopping", ErrUnavailable))
+		}
+	}
+	r.follow.wait()
+	r.store.Close()
+}
+
+// run brings the database up to date and then works until ctx ends.
+func (r *Repository) run(ctx context.Context) {
+	if !r.start(ctx) {
+		return
+	}
+	for range r.options.Committers {
+		r.running.Go(func() { r.commitLoop(ctx) })
+	}
+	r.running.Go(func() {
+		every(ctx, r.options.CatchUpInterval, func(ctx context.Context) { r.follow.catchUp(ctx) })
+	})
+	r.running.Go(func() { every(ctx, r.options.MaintainInterval, r.maintain) })
+}
+
+// start waits for the database and its schema. It reports false when ctx ends
+// first.
+func (r *Repository) start(ctx context.Context) bool {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := r.prepare(ctx)
+		if err == nil {
+			r.started.Store(true)
+			r.logger.Info("connected to the database")
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		r.logger.Warn("waiting for the database", "err", err, "retry_in", pause)
+		if !sleep(ctx, pause) {
+			return false
+		}
+	}
+}
+
+func (r *Repository) prepare(ctx context.Context) error {
+	if err := r.store.Migrate(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if err := r.store.Maintain(ctx, r.options.Retention); err != nil {
+		return fmt.Errorf("prepare tables: %w", err)
+	}
+	_, err := r.follow.catchUp(ctx)
+	return err
+}
+
+func (r *Repository) maintain(ctx context.Context) {
+	if err := r.store.Maintain(ctx, r.options.Retention); err != nil && ctx.Err() == nil {
+		r.logger.Warn("maintenance failed, trying again later", "err", err)
+	}
+	if err := r.prune(ctx); err != nil && ctx.Err() == nil {
+		r.logger.Warn("pruning the catalog failed, trying again later", "err", err)
+	}
+}
+
+// Push stores a push. It returns nil when the push is durable and visible in
+// every scrape, of every replica, that starts later; p.Refused or another
+// exposition error when it is refused and that is durable; else
+// ErrUnavailable, ErrConflict or the error of ctx.
+func (r *Repository) Push(ctx context.Context, p Push) error {
+	return r.submit(ctx, p)
+}
+
+// Delete removes a group, or with d.Recursive all groups whose keys contain
+// the labels. Its errors are those of Push.
+func (r *Repository) Delete(ctx context.Context, d Deletion) error {
+	if d.Recursive {
+		return r.deleteGroups(ctx, d)
+	}
+	return r.submit(ctx, Push{Request: d.Request, Key: d.Key})
+}
+
+// Wipe removes all groups. Its errors are those of Push.
+func (r *Repository) Wipe(ctx context.Context, req Request) error {
+	return r.deleteGroups(ctx, Deletion{Request: req})
+}
+
+func (r *Repository) submit(ctx context.Context, p Push) error {
+	o := newOp(p, commitDeadline(ctx))
+	if !r.queue.put(o) {
+		return fmt.Errorf("%w: too many pushes wait", ErrUnavailable)
+	}
+	select {
+	case err := <-o.done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: no answer in time", ErrUnavailable)
+	}
+}
+
+// commitDeadline leaves a fifth of the time that ctx has, at most a second,
+// for finding out what became of a commit.
+func commitDeadline(ctx context.Context) time.Time {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return time.Now().Add(4 * time.Second)
+	}
+	return deadline.Add(-min(time.Until(deadline)/5, time.Second))
+}
+
+// Snapshot returns what a scrape that starts now has to show. While the
+// database is away it returns a snapshot that was current at most MaxStaleness
+// ago, or ErrUnavailable. With protobuf, the snapshot can be written as such.
+func (r *Repository) Snapshot(ctx context.Context, protobuf bool) (*exposition.Snapshot, error) {
+	s, err := r.current(ctx)
+	if err == nil && protobuf && !s.HasProtobuf() {
+		r.follow.reload(true)
+		s, err = r.current(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if protobuf && !s.HasProtobuf() {
+		return nil, fmt.Errorf("%w: protobuf can be had when it is back", ErrUnavailable)
+	}
+	return s, nil
+}
+
+func (r *Repository) current(ctx context.Context) (*exposition.Snapshot, error) {
+	err := error(ErrUnavailable)
+	if r.started.Load() {
+		var s *exposition.Snapshot
+		if s, err = r.follow.catchUp(ctx); err == nil {
+			return s, nil
+		}
+	}
+	if s := r.follow.within(r.options.MaxStaleness); s != nil {
+		return s, nil
+	}
+	return nil, unavailable(err)
+}
+
+// Groups passes all groups as they are stored now to yield, in the order of
+// their keys' digests.
+func (r *Repository) Groups(ctx context.Context, yield func(exposition.Group) error) error {
+	if !r.started.Load() {
+		return ErrUnavailable
+	}
+	return r.store.Groups(ctx, yield)
+}
+
+// Ready returns nil if pushes and scrapes would be answered now.
+func (r *Repository) Ready(ctx context.Context) error {
+	if !r.started.Load() {
+		return fmt.Errorf("%w: still waiting for it", ErrUnavailable)
+	}
+	_, err := r.follow.catchUp(ctx)
+	return err
+}
+
+// deleteGroups removes many groups in a commit of its own.
+func (r *Repository) deleteGroups(ctx context.Context, d Deletion) error {
+	deadline := commitDeadline(ctx)
+	for attempt := 0; ; attempt++ {
+		if !r.started.Load() {
+			if !sleep(ctx, 50*time.Millisecond) || time.Until(deadline) < minBudget {
+				return fmt.Errorf("%w: still waiting for it", ErrUnavailable)
+			}
+			continue
+		}
+		id := uuid.New()
+		start := time.Now()
+		err := r.store.DeleteGroups(ctx, id, deadline, d)
+		r.metrics.observeCommit("delete", 1, time.Since(start), err)
+		if errors.Is(err, ErrUnknown) {
+			if committed, fenceErr := r.store.Fence(ctx, id); fenceErr == nil && committed {
+				err = nil
+			}
+		}
+		switch {
+		case err == nil, errors.Is(err, ErrSeen):
+			return nil
+		case ctx.Err() != nil, time.Until(deadline) < minBudget:
+			return unavailable(err)
+		case errors.Is(err, ErrData):
+			return err
+		}
+		if !sleep(ctx, backoff(attempt)) {
+			return unavailable(err)
+		}
+	}
+}
+
+// prune makes the database forget names that no group has any more, once this
+// replica has seen many of them.
+func (r *Repository) prune(ctx context.Context) error {
+	stats := r.follow.latest.Load().snapshot.Stats()
+	if r.catalog.size() < 10_000+8*stats.Families {
+		return nil
+	}
+	tx, err := r.store.BeginExclusive(ctx, time.Now().Add(5*time.Second))
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	held, err := r.held(ctx, tx)
+	if err != nil {
+		return err
+	}
+	return tx.Prune(ctx, held)
+}
+
+func (r *Repository) held(ctx context.Context, tx Tx) (Held, error) {
+	r.follow.mu.Lock()
+	defer r.follow.mu.Unlock()
+	if _, err := r.follow.advance(ctx, tx.CatchUp); err != nil {
+		return Held{}, err
+	}
+	var held Held
+	for name := range r.follow.state.Names() {
+		held.Names = append(held.Names, name)
+	}
+	for job, shapes := range r.follow.state.Jobs() {
+		for _, shape := range shapes {
+			held.Shapes = append(held.Shapes, JobShape{Job: job, Shape: shape, Shared: len(shapes) > 1})
+		}
+	}
+	return held, nil
+}
+
+// unavailable makes err an ErrUnavailable or ErrConflict if it is neither.
+func unavailable(err error) error {
+	if errors.Is(err, ErrUnavailable) || errors.Is(err, ErrConflict) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// every calls f once per interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func(context.Context)) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			f(ctx)
+		}
+	}
+}
+
+// sleep waits, and reports false if ctx ended meanwhile.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,192 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+)
+
+// Store is the contract between the Repository and a database. The Repository
+// decides what is written; a Store writes it durably and atomically, and tells
+// all replicas what has changed.
+//
+// All methods may be called concurrently. Errors are those below or wrap
+// ErrUnavailable or ErrConflict; drivers' errors stop in the Store.
+type Store interface {
+	// Migrate brings the schema up to date. Many replicas may do so at once.
+	Migrate(ctx context.Context) error
+	// Commit writes c as a plain commit: it shares the catalog lock, insists
+	// on c.Epoch, and registers c.Names and c.Jobs or returns a NotPlainError.
+	Commit(ctx context.Context, c *Commit) error
+	// BeginJobs starts a transaction that shares the catalog lock and holds
+	// the locks of jobs, and returns the jobs' shapes.
+	BeginJobs(ctx context.Context, epoch int64, deadline time.Time, jobs []string) (Tx, map[string][]string, error)
+	// BeginExclusive starts a transaction that holds the catalog lock alone.
+	BeginExclusive(ctx context.Context, deadline time.Time) (Tx, error)
+	// DeleteGroups removes the groups whose keys contain d.Key's labels, or
+	// all groups when d.Method is Wipe.
+	DeleteGroups(ctx context.Context, id uuid.UUID, deadline time.Time, d Deletion) error
+	// Fence settles the fate of a commit whose outcome is unknown: it reports
+	// whether it was committed, and makes sure that it never will be if not.
+	Fence(ctx context.Context, id uuid.UUID) (committed bool, err error)
+	// Answers returns the answers given to requests, by Request.Digest.
+	Answers(ctx context.Context, digests [][32]byte) (map[[32]byte]Answer, error)
+	// CatchUp passes to apply what has changed since cursor, which is nil or
+	// a value that an earlier call returned, and returns the next cursor.
+	CatchUp(ctx context.Context, cursor Cursor) (Changes, error)
+	// Groups passes all groups, in no particular order, to yield, until that
+	// returns an error.
+	Groups(ctx context.Context, yield func(exposition.Group) error) error
+	// History passes the history to yield in the order in which it happened.
+	History(ctx context.Context, yield func(HistoryRow) error) error
+	// Maintain does what must be done now and then: it makes partitions ahead
+	// of time, drops history older than retention, and trims what only
+	// replicas read. Many replicas may do so at once.
+	Maintain(ctx context.Context, retention time.Duration) error
+	// Close ends all connections.
+	Close()
+}
+
+// Tx is a transaction that holds catalog or job locks. After an error it can
+// only be rolled back.
+type Tx interface {
+	// CatchUp is that of the Store, as this transaction sees the database.
+	CatchUp(ctx context.Context, cursor Cursor) (Changes, error)
+	// Groups returns those of the groups that exist.
+	Groups(ctx context.Context, keys []exposition.GroupingKey) ([]exposition.Group, error)
+	// Claim makes names and a job what the caller has found them to be and
+	// returns the new epoch. It needs the exclusive catalog lock.
+	Claim(ctx context.Context, names []Claim, job JobShape) (epoch int64, err error)
+	// Prune forgets the names, jobs and shapes that are not among those held,
+	// and changes the epoch. It needs the exclusive catalog lock.
+	Prune(ctx context.Context, held Held) error
+	// Commit writes c and ends the transaction.
+	Commit(ctx context.Context, c *Commit) error
+	// Rollback ends the transaction, unless that has happened.
+	Rollback()
+}
+
+// Cursor marks what a replica has seen of a Store. Only the Store that made
+// it can read it.
+type Cursor any
+
+// Changes is what has happened since a cursor.
+type Changes struct {
+	exposition.Change
+	Cursor Cursor
+	Epoch  int64
+}
+
+// Commit is what a replica writes at once: the changes of all requests that
+// waited, folded to one per group.
+type Commit struct {
+	ID        uuid.UUID
+	Epoch     int64
+	Deadline  time.Time     // after which it must not land
+	Unchecked bool          // names of several owners do not matter
+	Names     []Claim       // to register
+	Jobs      []JobShape    // to register
+	Shapes    []JobShape    // of jobs that have several
+	Groups    []GroupChange // one per key
+	History   []HistoryRow  // in order of the requests
+}
+
+// Claim says which family owns an exposed name.
+type Claim struct {
+	exposition.Claim
+	// Mixed says that pushes stored unchecked gave the name several owners.
+	Mixed bool
+}
+
+// JobShape is the label-name set of a job's groups.
+type JobShape struct {
+	Job   string
+	Shape string
+	// Shared says that the job has other shapes, too.
+	Shared bool
+}
+
+// Held is what is not to be pruned.
+type Held struct {
+	Names  []string
+	Shapes []JobShape
+}
+
+// GroupChange is what becomes of a group in a commit.
+type GroupChange struct {
+	Key exposition.GroupingKey
+	// Delete removes the group. Reset does so before what follows.
+	Delete, Reset bool
+	// Replace removes the families that are not in Families.
+	Replace bool
+	// Pushed and Failed set the times of the last push and of the last failure.
+	Pushed, Failed bool
+	Families       []byte   // as of exposition.AppendFamilies; "{}" for none
+	Cleared        []string // names of families to remove
+}
+
+// HistoryRow is a request in the history. At and Commit are set by the Store.
+type HistoryRow struct {
+	Request
+	Seq      int64
+	At       time.Time
+	Key      exposition.GroupingKey // zero for a wipe
+	Accepted bool
+	Reason   string // why it was rejected
+	// Affected is the number of groups changed, or AsExists.
+	Affected int
+	Families []byte // what was pushed, as of exposition.AppendFamilies; nil for none
+	Series   int
+	Commit   uuid.UUID
+	Replica  string
+}
+
+// AsExists, as the number of groups that a DELETE affected, stands for one if
+// the group existed before the commit and none otherwise.
+const AsExists = -1
+
+// Answer is the answer that a request got.
+type Answer struct {
+	Accepted bool
+	Reason   string
+}
+
+// ErrDeadline says that a commit's deadline passed: nothing was written.
+var ErrDeadline = errors.New("deadline passed")
+
+// ErrSeen says that a request of the commit has been answered before: nothing
+// was written, and Answers has the answer.
+var ErrSeen = errors.New("request seen before")
+
+// ErrData says that the database refused the data: nothing was written.
+var ErrData = errors.New("the database refused the data")
+
+// ErrUnknown says that the outcome of a commit is unknown; see Store.Fence. It
+// comes together with ErrUnavailable.
+var ErrUnknown = fmt.Errorf("%w: outcome unknown", ErrUnavailable)
+
+// StaleEpochError says that a commit's epoch is not the catalog's: nothing was
+// written.
+type StaleEpochError struct {
+	Epoch int64 // the catalog's
+}
+
+func (e *StaleEpochError) Error() string {
+	return fmt.Sprintf("stale epoch: the catalog is at %d", e.Epoch)
+}
+
+// NotPlainError says what names and jobs to be registered really are: nothing
+// was written.
+type NotPlainError struct {
+	Names []Claim
+	Jobs  []JobShape
+}
+
+func (e *NotPlainError) Error() string {
+	return fmt.Sprintf("%d names and %d jobs are registered otherwise", len(e.Names), len(e.Jobs))
+}

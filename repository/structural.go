@@ -1,0 +1,236 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+)
+
+// commitShared commits ops of jobs with several shapes. Under the jobs' locks
+// no group of theirs appears or changes, so it is enough to read the few
+// groups that could expose a series of the batch, and to compare.
+func (r *Repository) commitShared(ctx context.Context, epoch int64, b batch) ([]*op, error) {
+	deadline := b.ops[0].deadline
+	jobs := map[string]bool{}
+	for _, o := range b.ops {
+		jobs[o.Key.Job()] = true
+		if o.deadline.Before(deadline) {
+			deadline = o.deadline
+		}
+	}
+	start := time.Now()
+	tx, shapes, err := r.store.BeginJobs(ctx, epoch, deadline, slices.Collect(maps.Keys(jobs)))
+	if err != nil {
+		return r.settle(ctx, &Commit{Epoch: epoch}, b, err)
+	}
+	defer tx.Rollback()
+	if err := r.compare(ctx, tx, b.ops, shapes); err != nil {
+		return r.settle(ctx, &Commit{Epoch: epoch}, b, err)
+	}
+	c := r.newCommit(epoch, b)
+	for _, o := range b.ops {
+		if !o.orphan {
+			c.Shapes = append(c.Shapes, JobShape{Job: o.Key.Job(), Shape: o.Key.Shape(), Shared: true})
+		}
+	}
+	err = tx.Commit(ctx, c)
+	r.metrics.observeCommit("shared", len(b.ops), time.Since(start), err)
+	if errors.Is(err, ErrData) && len(b.ops) > 1 {
+		tx.Rollback()
+		return r.commitSharedSingly(ctx, epoch, b)
+	}
+	return r.settle(ctx, c, b, err)
+}
+
+func (r *Repository) commitSharedSingly(ctx context.Context, epoch int64, b batch) ([]*op, error) {
+	var again []*op
+	var errs error
+	for _, o := range b.ops {
+		single := b
+		single.ops = []*op{o}
+		ops, err := r.commitShared(ctx, epoch, single)
+		again, errs = append(again, ops...), errors.Join(errs, err)
+	}
+	return again, errs
+}
+
+// compare refuses the ops that would expose a series that another group
+// exposes, given the shapes of each job. tx holds locks that keep other
+// replicas from changing the groups in question.
+func (r *Repository) compare(ctx context.Context, tx Tx, ops []*op, shapes map[string][]string) error {
+	for _, o := range ops {
+		if job := o.Key.Job(); !slices.Contains(shapes[job], o.Key.Shape()) {
+			shapes[job] = append(shapes[job], o.Key.Shape())
+		}
+	}
+	wanted := map[exposition.Digest]exposition.GroupingKey{}
+	for _, o := range ops {
+		wanted[o.Key.Digest()] = o.Key
+		for _, k := range rivals(o, shapes[o.Key.Job()]) {
+			wanted[k.Digest()] = k
+		}
+	}
+	stored, err := tx.Groups(ctx, slices.Collect(maps.Values(wanted)))
+	if err != nil {
+		return err
+	}
+	groups := make(map[exposition.Digest]exposition.Group, len(stored))
+	for _, g := range stored {
+		groups[g.Key.Digest()] = g
+	}
+	for _, o := range ops {
+		r.compareOne(o, shapes[o.Key.Job()], groups)
+	}
+	return nil
+}
+
+// compareOne refuses o if it clashes with groups, and else makes groups what
+// they are after it.
+func (r *Repository) compareOne(o *op, shapes []string, groups map[exposition.Digest]exposition.Group) {
+	var clash error
+	for _, k := range rivals(o, shapes) {
+		if g, ok := groups[k.Digest()]; ok && clash == nil && o.changes() {
+			clash = exposition.CheckSeries(o.Key, o.kept, g)
+		}
+	}
+	if clash != nil && !r.options.Unchecked {
+		o.refuse(clash)
+	}
+	group, exists := groups[o.Key.Digest()]
+	if !o.changes() && !exists {
+		for _, k := range rivals(o, shapes) {
+			if g, ok := groups[k.Digest()]; ok && exposition.CheckSeries(o.Key, nil, g) != nil {
+				o.orphan = true
+				return
+			}
+		}
+	}
+	group.Key = o.Key
+	if o.changes() {
+		group.PushTime = time.Now()
+		if o.Method == Put {
+			group.Families = o.kept
+		} else {
+			group.Families = mergeFamilies(group.Families, o.Families)
+		}
+	}
+	groups[o.Key.Digest()] = group
+}
+
+// rivals returns the keys, of shapes other than its own, of the groups that
+// could expose a series that o would expose: for each series and each shape
+// there is one at most.
+func rivals(o *op, shapes []string) []exposition.GroupingKey {
+	seen := map[exposition.Digest]bool{o.Key.Digest(): true}
+	var keys []exposition.GroupingKey
+	var final []exposition.Label
+	add := func(own []exposition.Label) {
+		final = o.Key.FinalLabels(final[:0], own)
+		for _, shape := range shapes {
+			if shape == o.Key.Shape() {
+				continue
+			}
+			if k, ok := exposition.Project(shape, final); ok && !seen[k.Digest()] {
+				seen[k.Digest()] = true
+				keys = append(keys, k)
+			}
+		}
+	}
+	add(nil) // the push times
+	for _, f := range o.kept {
+		for _, m := range f.Metrics {
+			add(m.Labels)
+		}
+	}
+	return keys
+}
+
+// commitStructural commits an op that contradicts the catalog: a name has
+// another owner, or the job another shape. Often that is out of date, and the
+// state tells. If the state confirms it, there is no need for the lock.
+func (r *Repository) commitStructural(ctx context.Context, o *op) ([]*op, error) {
+	ops := []*op{o}
+	if _, err := r.follow.catchUp(ctx); err != nil {
+		return ops, err
+	}
+	if o.changes() && !r.options.Unchecked {
+		r.follow.mu.Lock()
+		clash := r.follow.state.CheckNames(o.Key, o.Method == Put, o.Families)
+		r.follow.mu.Unlock()
+		if clash != nil {
+			o.refuse(clash)
+			return ops, nil
+		}
+	}
+	return r.commitExclusive(ctx, o)
+}
+
+// commitExclusive commits one op under the exclusive catalog lock.
+func (r *Repository) commitExclusive(ctx context.Context, o *op) ([]*op, error) {
+	b := batch{ops: []*op{o}}
+	start := time.Now()
+	tx, err := r.store.BeginExclusive(ctx, o.deadline)
+	if err != nil {
+		return b.ops, err
+	}
+	defer tx.Rollback()
+	clash, others, err := r.inspect(ctx, tx, o)
+	if err != nil {
+		return b.ops, err
+	}
+	if clash != nil && !r.options.Unchecked {
+		o.refuse(clash)
+		return b.ops, nil
+	}
+	if err := r.compare(ctx, tx, b.ops, map[string][]string{o.Key.Job(): others}); err != nil {
+		return b.ops, err
+	}
+	claims := make([]Claim, len(o.claims))
+	for i, c := range o.claims {
+		claims[i] = Claim{Claim: c, Mixed: clash != nil}
+	}
+	job := JobShape{Job: o.Key.Job(), Shape: o.Key.Shape(), Shared: len(others) > 0}
+	if o.orphan {
+		// The group is not created, so its shape is not the job's.
+		job = JobShape{Job: job.Job, Shape: others[0], Shared: len(others) > 1}
+	}
+	epoch, err := tx.Claim(ctx, claims, job)
+	if err != nil {
+		return b.ops, err
+	}
+	c := r.newCommit(epoch, b)
+	if job.Shared {
+		c.Shapes = append(c.Shapes, job)
+		for _, shape := range others {
+			c.Shapes = append(c.Shapes, JobShape{Job: job.Job, Shape: shape, Shared: true})
+		}
+	}
+	err = tx.Commit(ctx, c)
+	r.metrics.observeCommit("structural", 1, time.Since(start), err)
+	if err == nil {
+		r.catalog.bump(epoch, claims, job)
+	}
+	return r.settle(ctx, c, b, err)
+}
+
+// inspect catches up within tx, and returns how o's names clash with the state
+// and which shapes the other groups of its job have.
+func (r *Repository) inspect(ctx context.Context, tx Tx, o *op) (clash error, others []string, err error) {
+	r.follow.mu.Lock()
+	defer r.follow.mu.Unlock()
+	if _, err := r.follow.advance(ctx, tx.CatchUp); err != nil {
+		return nil, nil, fmt.Errorf("catch up: %w", err)
+	}
+	if o.changes() {
+		clash = r.follow.state.CheckNames(o.Key, o.Method == Put, o.Families)
+	}
+	others = slices.DeleteFunc(r.follow.state.Shapes(o.Key.Job(), o.Key.Digest()), func(shape string) bool {
+		return shape == o.Key.Shape()
+	})
+	return clash, others, nil
+}
