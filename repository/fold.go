@@ -2,6 +2,7 @@ package repository
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
@@ -48,7 +49,8 @@ func (f *folded) merge(o *op) {
 }
 
 // mergeFamilies is what a POST of posted makes of old: families of the same
-// name are replaced, or removed when the posted one has no metrics.
+// name are replaced, or removed when the posted one has no metrics. The result
+// is sorted by name.
 func mergeFamilies(old, posted []exposition.Family) []exposition.Family {
 	byName := func(name string) func(exposition.Family) bool {
 		return func(f exposition.Family) bool { return f.Name == name }
@@ -61,6 +63,7 @@ func mergeFamilies(old, posted []exposition.Family) []exposition.Family {
 			merged = append(merged, f)
 		}
 	}
+	slices.SortFunc(merged, func(a, b exposition.Family) int { return cmp.Compare(a.Name, b.Name) })
 	return merged
 }
 

@@ -95,7 +95,7 @@ func (f *follower) advance(ctx context.Context, catchUp func(context.Context, Cu
 
 // reportClashes logs each family once when a clash hides it.
 func (f *follower) reportClashes(s *exposition.Snapshot) {
-	names := s.Stats().HiddenFamilies
+	names := s.Hidden()
 	if len(names) == 0 && len(f.hidden) == 0 {
 		return
 	}

@@ -45,7 +45,9 @@ func newOp(p Push, deadline time.Time) *op {
 			continue
 		}
 		o.kept = append(o.kept, f)
-		o.claims = append(o.claims, exposition.Claims(f)...)
+		if p.Refused == nil {
+			o.claims = append(o.claims, exposition.Claims(f)...)
+		}
 		o.series += exposition.SeriesCount(f)
 	}
 	o.stored = exposition.AppendFamilies(nil, o.kept)

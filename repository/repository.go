@@ -42,6 +42,9 @@ type Options struct {
 	MaintainInterval time.Duration
 }
 
+// DefaultRetention is how long the history is kept unless Options say so.
+const DefaultRetention = 30 * 24 * time.Hour
+
 func (o Options) withDefaults() Options {
 	if o.Committers <= 0 {
 		o.Committers = 2
@@ -53,7 +56,7 @@ func (o Options) withDefaults() Options {
 		o.CatchUpInterval = 5 * time.Second
 	}
 	if o.Retention <= 0 {
-		o.Retention = 30 * 24 * time.Hour
+		o.Retention = DefaultRetention
 	}
 	if o.MaintainInterval <= 0 {
 		o.MaintainInterval = time.Minute
