@@ -1,0 +1,219 @@
+package exposition
+
+import (
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// DecodeFamilies reads what [AppendFamilies] wrote, also when its keys were
+// reordered and spaces added, as jsonb does. The families are sorted by name.
+// Members that it does not know are skipped, so that two versions of the
+// gateway can share a database. It returns an error for everything else. The
+// result does not refer to data.
+func DecodeFamilies(data []byte) ([]Family, error) {
+	d := decoder{scanner: scanner{data: data, text: string(data)}}
+	if !utf8.ValidString(d.text) {
+		d.fail("invalid UTF-8")
+	}
+	families := d.families()
+	if d.peek(); d.pos < len(d.text) {
+		d.fail("unexpected text after the families")
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	return families, nil
+}
+
+// decoder reads stored families. Labels and metrics are parts of two slices
+// that grow for the whole of them, which saves most allocations.
+type decoder struct {
+	scanner
+	labels  []Label
+	metrics []Metric
+}
+
+func (d *decoder) families() []Family {
+	var families []Family
+	for more := d.open('{', '}'); more; more = d.more('}') {
+		families = append(families, d.family(d.key()))
+	}
+	if !slices.IsSortedFunc(families, compareFamilies) {
+		slices.SortFunc(families, compareFamilies)
+	}
+	for i := 1; i < len(families); i++ {
+		if families[i].Name == families[i-1].Name {
+			d.fail("family %q occurs twice", excerpt(families[i].Name))
+		}
+	}
+	return families
+}
+
+func (d *decoder) family(name string) Family {
+	f := Family{Name: name}
+	known, deferred := false, 0 // the type; where metrics are that came before it
+	for more := d.open('{', '}'); more; more = d.more('}') {
+		switch key := d.key(); {
+		case key == "type":
+			typeName := d.string()
+			if f.Type, known = ParseType(typeName); !known {
+				d.fail("unknown type %q", excerpt(typeName))
+			}
+		case key == "help":
+			f.Help = d.string()
+		case key == "unit":
+			f.Unit = d.string()
+		case key == "metrics" && known:
+			f.Metrics = d.metricList(f.Type)
+		case key == "metrics":
+			deferred = d.skip()
+		default:
+			d.skip()
+		}
+	}
+	if !known {
+		d.fail("family %q has no type", excerpt(name))
+	}
+	if deferred > 0 {
+		d.at(deferred, func() { f.Metrics = d.metricList(f.Type) })
+	}
+	return f
+}
+
+// at reads a value that skip moved over, because it could not be understood
+// before what came after it.
+func (d *decoder) at(start int, read func()) {
+	if d.err == nil {
+		end := d.pos
+		d.pos = start
+		read()
+		d.pos = max(d.pos, end)
+	}
+}
+
+func (d *decoder) metricList(t Type) []Metric {
+	start := len(d.metrics)
+	for more := d.open('[', ']'); more; more = d.more(']') {
+		d.metrics = append(d.metrics, d.metric(t))
+	}
+	return d.metrics[start:len(d.metrics):len(d.metrics)]
+}
+
+// rawMetric has the members of a metric that mean something only together.
+type rawMetric struct {
+	value, count, sum string
+	quantiles         []Quantile
+	float             bool
+	buckets, native   int // for decoder.at
+	exemplars         []Exemplar
+}
+
+func (d *decoder) metric(t Type) Metric {
+	var m Metric
+	var raw rawMetric
+	for more := d.open('{', '}'); more; more = d.more('}') {
+		switch d.key() {
+		case "labels":
+			m.Labels = d.labelSet()
+		case "value":
+			raw.value = d.string()
+		case "count":
+			raw.count = d.string()
+		case "sum":
+			raw.sum = d.string()
+		case "quantiles":
+			raw.quantiles = list(d, d.quantile)
+		case "float":
+			raw.float = d.bool()
+		case "buckets":
+			raw.buckets = d.skip()
+		case "native":
+			raw.native = d.skip()
+		case "exemplars":
+			raw.exemplars = list(d, d.exemplar)
+		case "exemplar":
+			m.Exemplar = d.exemplarPointer()
+		case "created":
+			m.Created = d.time()
+		case "timestamp_ms":
+			m.TimestampMs = d.timestamp()
+		default:
+			d.skip()
+		}
+	}
+	switch {
+	case t == Summary:
+		m.Summary = &SummaryValue{d.parseUint(raw.count), d.parseFloat(raw.sum), raw.quantiles}
+	case t.isHistogram():
+		m.Histogram = d.histogram(raw)
+	default:
+		m.Value = d.parseFloat(raw.value)
+	}
+	return m
+}
+
+// list reads an array. It returns nil for an empty one.
+func list[T any](d *decoder, read func() T) []T {
+	var l []T
+	for more := d.open('[', ']'); more; more = d.more(']') {
+		l = append(l, read())
+	}
+	return l
+}
+
+func (d *decoder) labelSet() []Label {
+	start := len(d.labels)
+	for more := d.open('{', '}'); more; more = d.more('}') {
+		d.labels = append(d.labels, Label{d.key(), d.string()})
+	}
+	if start == len(d.labels) {
+		return nil
+	}
+	labels := sortedLabels(d.labels[start:len(d.labels):len(d.labels)])
+	if name, ok := repeatedName(labels); ok {
+		d.fail("label %q occurs twice", excerpt(name))
+	}
+	return labels
+}
+
+func (d *decoder) timestamp() *int64 {
+	text := d.string()
+	ms, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		d.fail("expected milliseconds in a string, got %q", excerpt(text))
+	}
+	return &ms
+}
+
+func (d *decoder) quantile() (q Quantile) {
+	d.expect('[')
+	q.Quantile = d.float()
+	d.expect(',')
+	q.Value = d.float()
+	d.expect(']')
+	return q
+}
+
+func (d *decoder) exemplar() (e Exemplar) {
+	var value string
+	for more := d.open('{', '}'); more; more = d.more('}') {
+		switch d.key() {
+		case "labels":
+			e.Labels = d.labelSet()
+		case "value":
+			value = d.string()
+		case "timestamp":
+			e.Timestamp = d.time()
+		default:
+			d.skip()
+		}
+	}
+	e.Value = d.parseFloat(value)
+	return e
+}
+
+func (d *decoder) exemplarPointer() *Exemplar {
+	e := d.exemplar()
+	return &e
+}
