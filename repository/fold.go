@@ -108,7 +108,10 @@ func (o *op) row(before *folded) HistoryRow {
 	}
 	switch {
 	case o.Refused != nil:
-		row.Reason, row.Affected = o.Refused.Error(), 0
+		row.Reason = o.Refused.Error()
+		if o.orphan {
+			row.Affected = 0
+		}
 	case o.Method == Delete && before == nil:
 		row.Affected = AsExists
 	case o.Method == Delete && before.change.Delete:

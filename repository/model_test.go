@@ -146,7 +146,9 @@ func replay(rows []repository.HistoryRow) (*model, error) {
 			}
 			m.delete(row.Key)
 		case !row.Accepted:
-			m.push(row.Method, row.Key, nil, true)
+			if row.Affected == 1 && m.push(row.Method, row.Key, nil, true) {
+				return nil, fmt.Errorf("row %d: a rejected push was accepted", row.Seq)
+			}
 		default:
 			var families []exposition.Family
 			if row.Families != nil {

@@ -42,6 +42,14 @@ type Options struct {
 	MaintainInterval time.Duration
 }
 
+// maxDeletes is how many recursive deletes and wipes may run at once.
+const maxDeletes = 2
+
+// MinConnections is how many connections a Store must have for a Repository
+// with so many committers: deletes of many groups, catching up and maintenance
+// need theirs.
+func MinConnections(committers int) int { return committers + maxDeletes + 2 }
+
 // DefaultRetention is how long the history is kept unless Options say so.
 const DefaultRetention = 30 * 24 * time.Hour
 
@@ -74,6 +82,9 @@ type Repository struct {
 	catalog *catalog
 	follow  *follower
 	queue   *queue
+	// deletes bounds the connections that deletes of many groups wait on, so
+	// that catching up, for which they may wait, always finds one.
+	deletes chan struct{}
 
 	started atomic.Bool
 	stop    context.CancelFunc
@@ -93,6 +104,7 @@ func New(store Store, options Options) *Repository {
 		metrics: m,
 		catalog: &catalog{names: map[string]Claim{}, jobs: map[string]JobShape{}},
 		queue:   newQueue(),
+		deletes: make(chan struct{}, maxDeletes),
 	}
 	r.follow = &follower{
 		store: store, catalog: r.catalog, metrics: m, logger: options.Logger,
@@ -271,6 +283,12 @@ func (r *Repository) Ready(ctx context.Context) error {
 // deleteGroups removes many groups in a commit of its own.
 func (r *Repository) deleteGroups(ctx context.Context, d Deletion) error {
 	deadline := commitDeadline(ctx)
+	select {
+	case r.deletes <- struct{}{}:
+		defer func() { <-r.deletes }()
+	case <-ctx.Done():
+		return fmt.Errorf("%w: no answer in time", ErrUnavailable)
+	}
 	for attempt := 0; ; attempt++ {
 		if !r.started.Load() {
 			if !sleep(ctx, 50*time.Millisecond) || time.Until(deadline) < minBudget {

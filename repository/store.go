@@ -138,7 +138,8 @@ type HistoryRow struct {
 	Key      exposition.GroupingKey // zero for a wipe
 	Accepted bool
 	Reason   string // why it was rejected
-	// Affected is the number of groups changed, or AsExists.
+	// Affected is the number of groups changed, or AsExists. A rejected push
+	// changes its group's failure time, unless it cannot even create the group.
 	Affected int
 	Families []byte // what was pushed, as of exposition.AppendFamilies; nil for none
 	Series   int

@@ -245,7 +245,7 @@ func (r *groupRow) group() (exposition.Group, error) {
 
 // Groups implements repository.Store.
 func (s *Store) Groups(ctx context.Context, yield func(exposition.Group) error) error {
-	rows, err := s.pool.Query(ctx, `SELECT `+groupColumns+` FROM push_group g ORDER BY g.key`)
+	rows, err := s.readers.Query(ctx, `SELECT `+groupColumns+` FROM push_group g ORDER BY g.key`)
 	if err != nil {
 		return wrap(err)
 	}

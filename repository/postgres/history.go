@@ -14,7 +14,7 @@ import (
 
 // History implements repository.Store.
 func (s *Store) History(ctx context.Context, yield func(repository.HistoryRow) error) error {
-	rows, err := s.pool.Query(ctx, `SELECT seq, at, labels::text, method, outcome = 'accepted', coalesce(reason, ''),
+	rows, err := s.readers.Query(ctx, `SELECT seq, at, labels::text, method, outcome = 'accepted', coalesce(reason, ''),
 		affected, families::text, series, bytes, coalesce(client, ''), coalesce(username, ''), coalesce(user_agent, ''),
 		replica, commit_id::text, coalesce(request_id, '') FROM push_history ORDER BY seq`)
 	if err != nil {

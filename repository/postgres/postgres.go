@@ -34,13 +34,20 @@ type Options struct {
 
 // Store is a repository.Store on PostgreSQL.
 type Store struct {
-	pool    *pgxpool.Pool
+	pool *pgxpool.Pool
+	// readers is for those who read at the pace of a client: they must not
+	// keep commits and scrapes waiting for a connection.
+	readers *pgxpool.Pool
 	clock   clock
 	replica string
 	logger  *slog.Logger
 }
 
 var _ repository.Store = (*Store)(nil)
+
+// maxReaders is how many clients may read groups or history at once, beyond
+// MaxConnections.
+const maxReaders = 2
 
 // partitionsAhead is for how many days the history has partitions in advance.
 const partitionsAhead = 7
@@ -74,7 +81,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database pool: %w", err)
 	}
-	return &Store{pool: pool, replica: o.Replica, logger: o.Logger}, nil
+	config = config.Copy()
+	config.MaxConns = maxReaders
+	readers, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open the database pool: %w", err)
+	}
+	return &Store{pool: pool, readers: readers, replica: o.Replica, logger: o.Logger}, nil
 }
 
 // Migrate brings the schema up to date, and makes sure that the server is one
@@ -166,7 +180,10 @@ func (s *Store) exec(ctx context.Context, sql string, args ...any) error {
 }
 
 // Close implements repository.Store.
-func (s *Store) Close() { s.pool.Close() }
+func (s *Store) Close() {
+	s.readers.Close()
+	s.pool.Close()
+}
 
 // Pool returns the connection pool, for its statistics.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
