@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bufio"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// process is a gateway in a process of its own.
+type process struct {
+	cmd  *exec.Cmd
+	url  string
+	logs *logs
+	done chan struct{} // closed when it has ended and cmd.ProcessState is set
+}
+
+// startProcess starts a gateway on a free port as a process, and kills it at
+// the end of the test if it still runs. It may not be ready yet.
+func startProcess(t *testing.T, databaseURL string, flags ...string) *process {
+	t.Helper()
+	p := &process{logs: &logs{}, done: make(chan struct{})}
+	p.cmd = exec.Command(os.Args[0], append([]string{"--web.listen-address=127.0.0.1:0"}, flags...)...)
+	p.cmd.Env = append(os.Environ(), asProgram+"=1", "DATABASE_URL="+databaseURL)
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address := make(chan string, 1)
+	go func() {
+		defer close(p.done)
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() {
+			p.logs.Write(append(lines.Bytes(), '\n'))
+			if _, a, ok := strings.Cut(lines.Text(), `msg="Listening on" address=`); ok {
+				address <- a
+			}
+		}
+		_ = p.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	})
+	select {
+	case a := <-address:
+		p.url = "http://" + a
+	case <-p.done:
+		t.Fatalf("the gateway ended at its start:\n%s", p.logs)
+	}
+	return p
+}
+
+func (p *process) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAProcessEndsWithCodeZeroOnASignal(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			p := startProcess(t, newDatabase(t))
+			waitUntil(t, p.url+"/-/ready", http.StatusOK)
+			p.signal(t, signal)
+			<-p.done
+			if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+				t.Errorf("got exit code %d, want 0:\n%s", code, p.logs)
+			}
+		})
+	}
+}
+
+func TestASecondSignalEndsTheProcessAtOnce(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, newDatabase(t), "--shutdown.delay=1h")
+	waitUntil(t, p.url+"/-/ready", http.StatusOK)
+	p.signal(t, syscall.SIGTERM)
+	waitUntil(t, p.url+"/-/ready", http.StatusServiceUnavailable)
+	p.signal(t, syscall.SIGTERM)
+	<-p.done
+	if p.cmd.ProcessState.ExitCode() == 0 {
+		t.Error("got exit code 0 though requests may have been cut")
+	}
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/units"
+)
+
+// The types below are values of flags: they implement kingpin.Value.
+
+// choice is one of several words.
+type choice struct {
+	values []string
+	set    func(string)
+	value  string
+}
+
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.values, s) {
+		return fmt.Errorf("must be one of %s, not %q", strings.Join(c.values, ", "), s)
+	}
+	c.value = s
+	c.set(s)
+	return nil
+}
+
+func (c *choice) String() string { return c.value }
+
+// byteSize is a number of bytes, with a unit or without.
+type byteSize int64
+
+func (b *byteSize) Set(s string) error {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		var withUnit units.Base2Bytes
+		withUnit, err = units.ParseBase2Bytes(s)
+		n = int64(withUnit)
+	}
+	if err != nil || n <= 0 {
+		return fmt.Errorf("must be a size like 33554432 or 32MiB, not %q", s)
+	}
+	*b = byteSize(n)
+	return nil
+}
+
+func (b *byteSize) String() string { return units.Base2Bytes(*b).String() }
+
+// networks are the networks of all its values.
+type networks []netip.Prefix
+
+func (n *networks) Set(s string) error {
+	for part := range strings.SplitSeq(s, ",") {
+		prefix, err := parseNetwork(strings.TrimSpace(part))
+		if err != nil {
+			return fmt.Errorf("must be networks like 10.0.0.0/8 or addresses, not %q", part)
+		}
+		*n = append(*n, prefix)
+	}
+	return nil
+}
+
+func parseNetwork(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.Prefix(addr.BitLen())
+	}
+	return netip.ParsePrefix(s)
+}
+
+func (n *networks) String() string {
+	var parts []string
+	for _, prefix := range *n {
+		parts = append(parts, prefix.String())
+	}
+	return strings.Join(parts, ",")
+}
+
+// IsCumulative tells kingpin that the flag can be repeated.
+func (n *networks) IsCumulative() bool { return true }
+
+// secretURL is a URL whose passwords nobody gets to see.
+type secretURL struct{ url string }
+
+// Set never quotes its argument: a URL that is wrong can hold a password, too.
+func (s *secretURL) Set(text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return errors.New("the database's URL must look like postgres://user:password@host/database, with special characters of the password percent-encoded")
+	}
+	s.url = text
+	return nil
+}
+
+// String returns the URL with its passwords masked.
+func (s *secretURL) String() string {
+	const mask = "xxxxx"
+	u, err := url.Parse(s.url)
+	if err != nil || s.url == "" {
+		return ""
+	}
+	if _, set := u.User.Password(); set {
+		u.User = url.UserPassword(u.User.Username(), mask)
+	}
+	query := u.Query()
+	for name := range query {
+		if strings.Contains(strings.ToLower(name), "pass") {
+			query.Set(name, mask)
+		}
+	}
+	if u.RawQuery != "" {
+		u.RawQuery = query.Encode()
+	}
+	return u.String()
+}
