@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,15 +96,21 @@ func startSlowPush(t *testing.T, url string) *slowPush {
 	t.Helper()
 	r, w := io.Pipe()
 	p := &slowPush{body: w, answer: make(chan answer, 1), err: make(chan error, 1)}
+	reading := make(chan struct{})
+	ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
+		Got100Continue: func() { close(reading) }, // sent when the handler reads
+	})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, url, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Expect", "100-continue")
 	go func() {
-		got, err := ask(context.Background(), http.MethodPut, url, r)
+		got, err := send(req)
 		p.answer <- got
 		p.err <- err
 	}()
-	// More than what buffers between here and the handler hold.
-	if _, err := io.WriteString(w, strings.Repeat("#"+strings.Repeat(" waiting", 500)+"\n", 4000)); err != nil {
-		t.Fatal(err)
-	}
+	<-reading
 	return p
 }
 

@@ -96,7 +96,11 @@ func ask(ctx context.Context, method, url string, body io.Reader) (answer, error
 	if err != nil {
 		return answer{}, err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	return send(req)
+}
+
+func send(req *http.Request) (answer, error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: time.Hour}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return answer{}, err
