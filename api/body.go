@@ -1,0 +1,126 @@
+package api
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
+	"github.com/labstack/echo/v4"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+)
+
+// compressionError is a body that is not in the encoding that its
+// Content-Encoding says.
+type compressionError struct {
+	encoding string
+	err      error
+}
+
+func (e *compressionError) Error() string {
+	return fmt.Sprintf("the body cannot be decoded as %s, as its Content-Encoding says: %v", e.encoding, e.err)
+}
+
+func (e *compressionError) Unwrap() error { return e.err }
+
+// Decoders are kept: one takes more memory than most pushes.
+var (
+	gzipReaders   = sync.Pool{New: func() any { return new(gzip.Reader) }}
+	snappyReaders = sync.Pool{New: func() any { return snappy.NewReader(nil) }}
+)
+
+// body reads the decoded body of a push. Both what is sent and what it decodes
+// to are bounded.
+type body struct {
+	decoded  io.Reader
+	encoding string    // "" if the body is read as it is
+	digest   hash.Hash // nil if nobody asks for it
+	size     int       // of what was read so far
+	release  func()
+}
+
+// openBody begins to read the body. The caller closes it.
+func (s *Server) openBody(c echo.Context, digest bool) (*body, error) {
+	r, w, limit := c.Request(), c.Response().Writer, s.opt.MaxBodyBytes
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	b := &body{release: func() {}}
+	if digest {
+		b.digest = sha256.New()
+	}
+	raw := io.Reader(http.MaxBytesReader(w, r.Body, limit))
+	switch encoding := strings.ToLower(r.Header.Get(echo.HeaderContentEncoding)); encoding {
+	case "gzip":
+		z := gzipReaders.Get().(*gzip.Reader)
+		b.encoding, b.release = encoding, func() { gzipReaders.Put(z) }
+		if err := z.Reset(raw); err != nil {
+			b.Close()
+			return nil, b.wrap(err)
+		}
+		raw = z
+	case "snappy":
+		z := snappyReaders.Get().(*snappy.Reader)
+		b.encoding, b.release = encoding, func() { snappyReaders.Put(z) }
+		z.Reset(raw)
+		raw = z
+	}
+	b.decoded = http.MaxBytesReader(w, io.NopCloser(raw), limit)
+	return b, nil
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.decoded.Read(p)
+	b.size += n
+	if b.digest != nil {
+		b.digest.Write(p[:n])
+	}
+	if err == io.EOF {
+		return n, err
+	}
+	return n, b.wrap(err)
+}
+
+// Close gives the decoder back. Nothing may be read after it.
+func (b *body) Close() { b.release() }
+
+// wrap says that an error is one of compression, unless it is about size.
+func (b *body) wrap(err error) error {
+	if err == nil || b.encoding == "" || as[*http.MaxBytesError](err) {
+		return err
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // an empty body
+	}
+	return &compressionError{b.encoding, err}
+}
+
+// parse reads families from the whole body.
+func (s *Server) parse(contentType string, b *body) ([]exposition.Family, error) {
+	parse := func() ([]exposition.Family, error) { return exposition.ParseText(b, s.opt.Names) }
+	if isProtobuf(contentType) {
+		parse = func() ([]exposition.Family, error) { return exposition.ParseProtobuf(b, s.opt.MaxBodyBytes) }
+	}
+	families, err := parse()
+	if err == nil || refused(err) || is(exposition.ErrMalformed)(err) || as[*http.MaxBytesError](err) || as[*compressionError](err) {
+		return families, err
+	}
+	// The connection broke, or the client took too long to send.
+	return nil, fmt.Errorf("%w: the body ended early: %w", exposition.ErrMalformed, err)
+}
+
+// isProtobuf reports whether the body is delimited protobuf. Everything else
+// is read as text, whatever it calls itself.
+func isProtobuf(contentType string) bool {
+	media, params, err := mime.ParseMediaType(contentType)
+	return err == nil && media == "application/vnd.google.protobuf" &&
+		params["proto"] == "io.prometheus.client.MetricFamily" && params["encoding"] == "delimited"
+}

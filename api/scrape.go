@@ -1,0 +1,96 @@
+package api
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+)
+
+func (s *Server) scrapeEndpoints() []endpoint {
+	own := promhttp.HandlerFor(s.opt.Registry, promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(s.opt.Logger.Handler(), slog.LevelError),
+		OfferedCompressions: []promhttp.Compression{promhttp.Identity, promhttp.Gzip},
+	})
+	return []endpoint{
+		{http.MethodGet, "/-/metrics", "", echo.WrapHandler(own)},
+		{http.MethodGet, s.opt.TelemetryPath, "", s.scrape},
+	}
+}
+
+// scrape answers with the exposition of all groups, or with an error: a part
+// of it would look to Prometheus as if the rest had been deleted.
+func (s *Server) scrape(c echo.Context) error {
+	r := c.Request()
+	format := expfmt.NegotiateAccept(r.Header, expfmt.FmtProtoDelim, expfmt.FmtText)
+	enc := exposition.Encoding{
+		Protobuf: format.FormatType() == expfmt.TypeProtoDelim,
+		Escaping: format.ToEscapingScheme(),
+		Gzip:     acceptsGzip(r.Header),
+	}
+	ctx, cancel := deadline(r.Context(), s.opt.ScrapeTimeout)
+	defer cancel()
+	snapshot, err := s.gateway.Snapshot(ctx, enc.Protobuf)
+	if err != nil {
+		return unavailable(err)
+	}
+	var own []exposition.Family
+	if s.opt.SelfMetrics {
+		if own, err = s.ownFamilies(); err != nil {
+			return unavailable(err)
+		}
+	}
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, string(format))
+	h.Set(echo.HeaderVary, "Accept, Accept-Encoding")
+	if enc.Gzip {
+		h.Set(echo.HeaderContentEncoding, "gzip")
+	}
+	if s.opt.SelfMetrics {
+		return snapshot.WriteMerged(c.Response(), enc, own)
+	}
+	return snapshot.WriteExposition(c.Response(), enc)
+}
+
+// ownFamilies returns the gateway's own metrics as they are now.
+func (s *Server) ownFamilies() ([]exposition.Family, error) {
+	gathered, err := s.opt.Registry.Gather()
+	if err != nil {
+		return nil, fmt.Errorf("gather own metrics: %w", err)
+	}
+	return exposition.FamiliesFromProto(gathered)
+}
+
+// unavailable makes an error one that asks for another try.
+func unavailable(err error) error {
+	if code, _ := meaning(err); code == http.StatusServiceUnavailable {
+		return err
+	}
+	return echo.NewHTTPError(http.StatusServiceUnavailable, "no snapshot: the gateway's log says why").SetInternal(err)
+}
+
+// acceptsGzip reports whether the client prefers gzip to the plain text.
+func acceptsGzip(h http.Header) bool {
+	weights := map[string]float64{}
+	for element := range strings.SplitSeq(strings.Join(h.Values(echo.HeaderAcceptEncoding), ","), ",") {
+		coding, params, _ := strings.Cut(element, ";")
+		if weight, ok := quality(params); ok {
+			weights[strings.ToLower(strings.TrimSpace(coding))] = weight
+		}
+	}
+	weigh := func(coding string) float64 {
+		for _, name := range []string{coding, "*"} {
+			if w, ok := weights[name]; ok {
+				return w
+			}
+		}
+		return 0
+	}
+	return weigh("gzip") > weigh("identity")
+}

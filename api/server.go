@@ -1,0 +1,111 @@
+package api
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/labstack/echo/v4"
+)
+
+// Server serves HTTP for a Gateway. It is safe for concurrent use.
+type Server struct {
+	gateway  Gateway
+	opt      Options
+	echo     *echo.Echo
+	metrics  *metrics
+	origins  *http.CrossOriginProtection
+	gets     map[string]bool // the exact paths that have a GET
+	external string
+	draining atomic.Bool
+	quit     sync.Once
+}
+
+// New returns a server for the gateway. It returns an error if the options
+// contradict each other, or the registry has metrics of the same names.
+func New(g Gateway, o Options) (*Server, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		gateway: g, opt: o, echo: echo.New(), gets: map[string]bool{},
+		origins: http.NewCrossOriginProtection(), external: o.externalPrefix(),
+	}
+	if u := o.ExternalURL; u.Host != "" {
+		if err := s.origins.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+			return nil, fmt.Errorf("external URL: %w", err)
+		}
+	}
+	if s.metrics, err = newMetrics(o.Registry); err != nil {
+		return nil, err
+	}
+	s.echo.HTTPErrorHandler = s.answer
+	s.echo.Pre(s.observe, s.relocate, preflight)
+	return s, s.register(s.endpoints())
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	own, path := *r, *r.URL // relocate changes the path
+	own.URL = &path
+	s.echo.ServeHTTP(w, &own)
+}
+
+// Drain makes the server say that it is not ready, and ask clients to close
+// their connections, so that they find another replica before this one goes.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// endpoint is a route. Its name is the value of the handler label in
+// pushgateway_http_requests_total; requests without a name are not counted.
+type endpoint struct {
+	method, path, name string
+	handle             echo.HandlerFunc
+}
+
+func (s *Server) endpoints() []endpoint {
+	return slices.Concat(
+		s.pushEndpoints(), s.healthEndpoints(), s.lifecycleEndpoints(), s.adminEndpoints(),
+		s.queryEndpoints(), s.pageEndpoints(), s.profileEndpoints(), s.scrapeEndpoints(),
+	)
+}
+
+// register adds the routes, and for each path the answer to OPTIONS.
+func (s *Server) register(endpoints []endpoint) error {
+	methods := map[string][]string{}
+	for _, e := range endpoints {
+		if slices.Contains(methods[e.path], e.method) {
+			return fmt.Errorf("the telemetry path %q is taken: choose another one", e.path)
+		}
+		methods[e.path] = append(methods[e.path], e.method)
+		s.echo.Add(e.method, e.path, named(e.name, e.handle))
+		if e.method == http.MethodGet && !strings.HasSuffix(e.path, "*") {
+			s.gets[e.path] = true
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(methods)) {
+		all := append(methods[path], http.MethodOptions)
+		slices.Sort(all)
+		s.echo.OPTIONS(path, allow(strings.Join(all, ", ")))
+	}
+	return nil
+}
+
+// named makes the endpoint's name known to observe.
+func named(name string, next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Set(nameKey, name)
+		return next(c)
+	}
+}
+
+func allow(methods string) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set(echo.HeaderAllow, methods)
+		return c.NoContent(http.StatusOK)
+	}
+}
