@@ -17,8 +17,8 @@ import (
 // ParseText reads a body in the text format 0.0.4. The families are sorted by
 // name, their labels too; [Normalize] is what checks them. It returns an
 // ErrMalformed, with the line, for what is not in the format, and the errors
-// of r wrapped. What it accepts is what expfmt's parser accepts, up to 256
-// labels per sample.
+// of r wrapped. What it accepts is what expfmt's parser accepts, but for samples
+// with very many labels: see freeComparisons.
 func ParseText(r io.Reader, scheme NameScheme) ([]Family, error) {
 	guard := newTextGuard(r)
 	messages, err := parseText(guard, scheme)

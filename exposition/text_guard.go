@@ -5,16 +5,19 @@ import (
 	"strings"
 )
 
-// maxSampleLabels bounds the labels of a sample in the text format, since the
-// time that expfmt's parser takes grows with their square.
-const maxSampleLabels = 256
+// freeComparisons is what a body of any size may cost. For each label of a
+// sample, expfmt's parser looks at all labels before it: without a bound, 10 MB
+// of them would take it hours. With it, one sample can have 1,400 labels, and
+// each of very many 50 of usual length.
+const freeComparisons = 1 << 20
 
 // textGuard stands between the body of a push and the parser. It refuses
-// samples with too many labels, and remembers what explains a syntax error.
+// bodies with far too many labels, and remembers what explains a syntax error.
 type textGuard struct {
 	r              io.Reader
 	start          [3]byte
-	size           int // bytes of start
+	size           int
+	comparisons    int
 	newlines       int
 	carriageReturn bool // at the end of a line
 
@@ -33,11 +36,14 @@ func newTextGuard(r io.Reader) *textGuard {
 
 func (g *textGuard) Read(p []byte) (int, error) {
 	n, err := g.r.Read(p)
-	g.size += copy(g.start[g.size:], p[:n])
+	if g.size < len(g.start) {
+		copy(g.start[g.size:], p[:n])
+	}
+	g.size += n
 	for _, c := range p[:n] {
 		g.see(c)
-		if g.labels > maxSampleLabels {
-			return 0, malformed("text format parsing error in line %d: a sample has more than %d labels: push fewer", g.newlines+1, maxSampleLabels)
+		if g.comparisons > freeComparisons+2*g.size {
+			return 0, malformed("text format parsing error in line %d: too many labels in a sample (%d): push samples with fewer", g.newlines+1, g.labels)
 		}
 	}
 	return n, err
@@ -58,6 +64,7 @@ func (g *textGuard) see(c byte) {
 	case c == '"':
 		g.quoted = !g.quoted
 	case c == '=' && !g.quoted:
+		g.comparisons += g.labels
 		g.labels++
 	case c == '#' && g.blank:
 		g.comment = true
@@ -67,5 +74,5 @@ func (g *textGuard) see(c byte) {
 }
 
 func (g *textGuard) byteOrderMark() bool {
-	return strings.HasPrefix(string(g.start[:g.size]), "\ufeff")
+	return strings.HasPrefix(string(g.start[:min(g.size, len(g.start))]), "\ufeff")
 }
