@@ -3,6 +3,7 @@ package exposition
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -16,6 +17,7 @@ func DecodeFamilies(data []byte) ([]Family, error) {
 	if !utf8.ValidString(d.text) {
 		d.fail("invalid UTF-8")
 	}
+	d.metrics = make([]Metric, 0, strings.Count(d.text, `"labels"`)) // a good guess
 	families := d.families()
 	if d.peek(); d.pos < len(d.text) {
 		d.fail("unexpected text after the families")
@@ -35,7 +37,7 @@ type decoder struct {
 }
 
 func (d *decoder) families() []Family {
-	var families []Family
+	families := make([]Family, 0, strings.Count(d.text, `"type"`)) // a good guess
 	for more := d.open('{', '}'); more; more = d.more('}') {
 		families = append(families, d.family(d.key()))
 	}
