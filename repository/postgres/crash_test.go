@@ -1,0 +1,152 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/sqlpushgateway/sqlpushgateway/internal/pgtest"
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
+)
+
+// TestTransactionIDUsedAgain protects against silent loss: after a crash,
+// PostgreSQL hands out transaction ids again that lie below a replica's cursor.
+func TestTransactionIDUsedAgain(t *testing.T) {
+	t.Parallel()
+	cluster := pgtest.StartCluster(t, pgtest.Options{Durable: true})
+	url := cluster.URL("postgres")
+	if err := postgres.Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	r := newReplica(t, url)
+	r.put("m 1\n", "job/before")
+	// Ids that leave no trace on disk, since they are rolled back.
+	victim := connect(t, url)
+	for range 20 {
+		exec(t, victim, "BEGIN")
+		exec(t, victim, "SELECT pg_current_xact_id()")
+		exec(t, victim, "ROLLBACK")
+	}
+	r.catchUp()
+	seen := query[string](t, victim, "SELECT pg_snapshot_xmax($1::text::pg_snapshot)::text", postgres.SnapshotOf(r.cursor))
+	cluster.KillBackend(victim.PgConn().PID())
+
+	r.put("m 2\n", "job/after")
+	var again bool
+	eventually(t, func() error {
+		c := connect(t, url)
+		return c.QueryRow(t.Context(), "SELECT min(xid) < $1::text::xid8 FROM feed f WHERE (SELECT count(*) FROM unnest(f.keys)) > 0 AND at = (SELECT max(at) FROM feed)", seen).Scan(&again)
+	})
+	if !again {
+		t.Fatal("the transaction id was not used again, so the test shows nothing")
+	}
+	if !r.catchUp() {
+		t.Error("the replica went on from its old cursor")
+	}
+	if got := r.value("job/after"); got != "2" {
+		t.Errorf("the push after the crash is %q, want 2", got)
+	}
+}
+
+// TestKilledServer protects what was acknowledged from a crash of the whole
+// server in the middle of commits.
+func TestKilledServer(t *testing.T) {
+	t.Parallel()
+	cluster := pgtest.StartCluster(t, pgtest.Options{Durable: true})
+	url := cluster.URL("postgres")
+	if err := postgres.Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	r := newReplica(t, url)
+	acked := make(chan int)
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		last := 0
+		for i := 1; ctx.Err() == nil; i++ {
+			if err := r.Commit(ctx, r.commit(repository.Put, fmt.Sprintf("m %d\n", i), "job/a")); err != nil {
+				break
+			}
+			last = i
+			select {
+			case acked <- last:
+			default:
+			}
+		}
+		stop()
+		acked <- last
+	}()
+	for i := range acked {
+		if i > 20 {
+			break
+		}
+	}
+	cluster.Kill()
+	<-ctx.Done()
+	last := <-acked
+	cluster.Restart()
+	r.catchUp()
+	// The commit that was under way may have landed.
+	if got := r.value("job/a"); got != fmt.Sprint(last) && got != fmt.Sprint(last+1) {
+		t.Errorf("after the crash the value is %s, acknowledged was %d", got, last)
+	}
+}
+
+// TestForeignTables protects a database that was restored from a dump of
+// another server, whose transaction ids mean nothing here.
+func TestForeignTables(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, postgres.Migrate)
+	r := newReplica(t, url)
+	r.put("m 1\n", "job/a")
+	c := connect(t, url)
+	exec(t, c, "UPDATE catalog SET system_identifier = '1'")
+	exec(t, c, "UPDATE feed SET xid = '999999999'")
+	if !r.catchUp() {
+		t.Error("the replica went on from its old cursor")
+	}
+	if n := query[int](t, c, "SELECT count(*) FROM feed"); n != 0 {
+		t.Errorf("the feed has %d rows of another server", n)
+	}
+	if got := r.value("job/a"); got != "1" {
+		t.Errorf("value is %q, want 1", got)
+	}
+	if r.catchUp() {
+		t.Error("the replica reads everything again though nothing happened")
+	}
+}
+
+// TestTrimmedFeed protects a replica that was away for longer than the feed is
+// kept.
+func TestTrimmedFeed(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, postgres.Migrate)
+	r := newReplica(t, url)
+	r.put("m 1\n", "job/a")
+	c := connect(t, url)
+	exec(t, c, "DELETE FROM feed")
+	exec(t, c, "UPDATE catalog SET trimmed_before = clock_timestamp()")
+	if !r.catchUp() || r.value("job/a") != "1" {
+		t.Error("the replica missed what was trimmed")
+	}
+}
+
+// TestFence protects retries: once a commit is fenced off it can never land,
+// and one that has landed is known to have.
+func TestFence(t *testing.T) {
+	t.Parallel()
+	r := newReplica(t, pgtest.New(t, postgres.Migrate))
+	ghost := r.commit(repository.Put, "m 1\n", "job/a")
+	if committed, err := r.Fence(t.Context(), ghost.ID); err != nil || committed {
+		t.Fatalf("fence of a commit that was never made: %t, %v", committed, err)
+	}
+	if err := r.Commit(t.Context(), ghost); !errors.Is(err, repository.ErrData) {
+		t.Errorf("fenced commit: %v", err)
+	}
+	done := r.commit(repository.Put, "m 2\n", "job/a")
+	r.must(r.Commit(t.Context(), done))
+	if committed, err := r.Fence(t.Context(), done.ID); err != nil || !committed {
+		t.Errorf("fence of a commit that was made: %t, %v", committed, err)
+	}
+}

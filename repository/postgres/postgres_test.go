@@ -1,0 +1,188 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+	"github.com/sqlpushgateway/sqlpushgateway/internal/pgtest"
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// replica is a Store with the cursor, the epoch and the groups of a replica.
+type replica struct {
+	*postgres.Store
+	t      testing.TB
+	cursor repository.Cursor
+	epoch  int64
+	groups map[exposition.Digest]exposition.Group
+}
+
+func newReplica(t testing.TB, url string) *replica {
+	t.Helper()
+	store, err := postgres.Open(t.Context(), postgres.Options{URL: url, Replica: "test", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	r := &replica{Store: store, t: t}
+	r.catchUp()
+	return r
+}
+
+// catchUp applies what has changed, and reports whether it read everything.
+func (r *replica) catchUp() bool {
+	r.t.Helper()
+	var changes repository.Changes
+	eventually(r.t, func() (err error) {
+		changes, err = r.CatchUp(r.t.Context(), r.cursor)
+		return err
+	})
+	if changes.Reset {
+		r.groups = map[exposition.Digest]exposition.Group{}
+	}
+	for _, d := range changes.Deleted {
+		delete(r.groups, d)
+	}
+	for _, g := range changes.Groups {
+		r.groups[g.Key.Digest()] = g
+	}
+	r.cursor, r.epoch = changes.Cursor, changes.Epoch
+	return changes.Reset
+}
+
+// commit returns a commit of one request to each path.
+func (r *replica) commit(method repository.Method, body string, paths ...string) *repository.Commit {
+	c := &repository.Commit{ID: uuid.New(), Epoch: r.epoch, Deadline: time.Now().Add(5 * time.Second)}
+	families, err := exposition.ParseText(strings.NewReader(body), exposition.UTF8Names)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, path := range paths {
+		k := key(r.t, path)
+		c.Groups = append(c.Groups, change(method, k, families))
+		row := repository.HistoryRow{Request: repository.Request{Method: method}, Key: k, Accepted: true, Affected: 1}
+		if method == repository.Delete {
+			row.Affected = repository.AsExists
+		} else {
+			row.Families = exposition.AppendFamilies(nil, families)
+		}
+		c.History = append(c.History, row)
+	}
+	slices.SortFunc(c.Groups, func(a, b repository.GroupChange) int {
+		x, y := a.Key.Digest(), b.Key.Digest()
+		return slices.Compare(x[:], y[:])
+	})
+	return c
+}
+
+func change(method repository.Method, k exposition.GroupingKey, families []exposition.Family) repository.GroupChange {
+	g := repository.GroupChange{Key: k, Families: exposition.AppendFamilies(nil, families)}
+	switch method {
+	case repository.Delete:
+		g.Delete, g.Reset = true, true
+	case repository.Put:
+		g.Replace, g.Pushed = true, true
+	default:
+		g.Pushed = true
+	}
+	return g
+}
+
+func (r *replica) put(body string, paths ...string) {
+	r.t.Helper()
+	eventually(r.t, func() error { return r.Commit(r.t.Context(), r.commit(repository.Put, body, paths...)) })
+}
+
+func (r *replica) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// value returns the value of the only metric of the only family of a group, or
+// "" if there is no such group.
+func (r *replica) value(path string) string {
+	g, ok := r.groups[key(r.t, path).Digest()]
+	if !ok || len(g.Families) == 0 {
+		return ""
+	}
+	return fmt.Sprint(g.Families[0].Metrics[0].Value)
+}
+
+func (r *replica) history() []repository.HistoryRow {
+	r.t.Helper()
+	var rows []repository.HistoryRow
+	r.must(r.History(r.t.Context(), func(row repository.HistoryRow) error {
+		rows = append(rows, row)
+		return nil
+	}))
+	return rows
+}
+
+func key(t testing.TB, path string) exposition.GroupingKey {
+	t.Helper()
+	k, err := exposition.ParseGroupingKey(path, exposition.UTF8Names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func connect(t testing.TB, url string) *pgx.Conn {
+	t.Helper()
+	var c *pgx.Conn
+	eventually(t, func() (err error) {
+		c, err = pgx.Connect(t.Context(), url)
+		return err
+	})
+	t.Cleanup(func() { c.Close(context.Background()) })
+	return c
+}
+
+func exec(t testing.TB, c *pgx.Conn, sql string, args ...any) {
+	t.Helper()
+	if _, err := c.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func query[T any](t testing.TB, c *pgx.Conn, sql string, args ...any) T {
+	t.Helper()
+	var v T
+	if err := c.QueryRow(t.Context(), sql, args...).Scan(&v); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return v
+}
+
+// eventually tries until f succeeds: servers need their time to start.
+func eventually(t testing.TB, f func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatal(err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package postgres_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sqlpushgateway/sqlpushgateway/internal/pgtest"
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
+)
+
+// TestMigrateAtOnce protects a first start of many replicas.
+func TestMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, through := range map[string]func(testing.TB, string) string{
+		"eight replicas on an empty database": func(_ testing.TB, url string) string { return url },
+		"eight replicas through PgBouncer":    pgtest.PgBouncer,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := through(t, pgtest.NewEmpty(t))
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() {
+					if err := postgres.Migrate(t.Context(), url); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// TestPgBouncer protects what a pooler in transaction mode breaks: anything
+// that needs a session.
+func TestPgBouncer(t *testing.T) {
+	t.Parallel()
+	url := pgtest.PgBouncer(t, pgtest.New(t, postgres.Migrate))
+	a, b := newReplica(t, url), newReplica(t, url)
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			r := []*replica{a, b}[w%2]
+			for i := range 20 {
+				if err := r.Commit(t.Context(), r.commit(repository.Put, fmt.Sprintf("m %d\n", i), fmt.Sprintf("job/a/w/%d", w))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	tx, shapes, err := a.BeginJobs(t.Context(), a.epoch, deadline(), []string{"a"})
+	if err != nil || len(shapes) != 0 {
+		t.Fatalf("shapes %v, %v", shapes, err)
+	}
+	tx.Rollback()
+	a.catchUp()
+	for w := range 8 {
+		if got := a.value(fmt.Sprintf("job/a/w/%d", w)); got != "19" {
+			t.Errorf("value of %d is %q", w, got)
+		}
+	}
+}
+
+// TestServerSettings protects commits from settings that an administrator may
+// have made for all sessions.
+func TestServerSettings(t *testing.T) {
+	t.Parallel()
+	for name, setting := range map[string]string{
+		"repeatable read is the default":     "default_transaction_isolation = 'repeatable read'",
+		"serializable is the default":        "default_transaction_isolation = 'serializable'",
+		"commits do not wait for the disk":   "synchronous_commit = off",
+		"sessions are in another time zone":  "timezone = 'Asia/Kathmandu'",
+		"dates look different":               "datestyle = 'SQL, DMY'",
+		"a statement may take a second only": "statement_timeout = '1s'",
+		"floats are printed with few digits": "extra_float_digits = -15",
+		"bytes are printed the ancient way":  "bytea_output = 'escape'",
+		"strings escape with the backslash":  "standard_conforming_strings = off",
+		"an idle transaction ends at once":   "idle_in_transaction_session_timeout = '50ms'",
+		"nobody waits for a lock very long":  "lock_timeout = '10ms'",
+		"plans are made for each call":       "plan_cache_mode = force_custom_plan",
+		"plans are made once":                "plan_cache_mode = force_generic_plan",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.New(t, postgres.Migrate)
+			c := connect(t, url)
+			exec(t, c, "ALTER DATABASE "+c.Config().Database+" SET "+setting)
+			defer exec(t, c, "ALTER DATABASE "+c.Config().Database+" RESET ALL")
+			r := newReplica(t, url)
+			r.must(r.Commit(t.Context(), r.commit(repository.Put, "m 1\nn 1\n", "job/a")))
+			r.must(r.Commit(t.Context(), r.commit(repository.Post, "m 0.1\n", "job/a")))
+			r.catchUp()
+			if got := r.value("job/a"); got != "0.1" {
+				t.Errorf("value is %q, want 0.1", got)
+			}
+			if times := r.groups[key(t, "job/a").Digest()].FamilyTimes; len(times) != 1 || time.Since(times["n"]).Abs() > time.Minute {
+				t.Errorf("family times are %v", times)
+			}
+			if n := len(r.history()); n != 2 {
+				t.Errorf("history has %d rows, want 2", n)
+			}
+		})
+	}
+	t.Run("a commit waits for the disk whatever the default", func(t *testing.T) {
+		t.Parallel()
+		c := connect(t, pgtest.New(t, postgres.Migrate))
+		exec(t, c, "SET synchronous_commit = off")
+		exec(t, c, "BEGIN")
+		exec(t, c, "SELECT enter_commit(clock_timestamp() + interval '5 s')")
+		if got := query[string](t, c, "SHOW synchronous_commit"); got != "on" {
+			t.Errorf("synchronous_commit is %s", got)
+		}
+		exec(t, c, "ROLLBACK")
+	})
+}
+
+// TestAuditor protects pushes from somebody who reads the history for hours.
+func TestAuditor(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, postgres.Migrate)
+	r := newReplica(t, url)
+	r.put("m 1\n", "job/a")
+	auditor := connect(t, url)
+	exec(t, auditor, "BEGIN")
+	exec(t, auditor, "SELECT * FROM push_history")
+	c := connect(t, url)
+	exec(t, c, "SELECT make_history_partitions(30)")
+	r.put("m 2\n", "job/a")
+	r.must(r.Maintain(t.Context(), 0))
+	exec(t, auditor, "COMMIT")
+}
+
+// TestPartitions protects midnight, and a history that does not grow for ever.
+func TestPartitions(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, postgres.Migrate)
+	r := newReplica(t, url)
+	c := connect(t, url)
+	partitions := func() int {
+		return query[int](t, c, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'push_history'::regclass")
+	}
+	if n := partitions(); n != 9 {
+		t.Errorf("there are %d partitions, want today, a week and the default", n)
+	}
+	exec(t, c, "SELECT drop_history_partition(clock_timestamp() + interval '2 days')")
+	r.put("m 1\n", "job/a")
+	if n := query[int](t, c, "SELECT count(*) FROM push_history_default"); n != 1 {
+		t.Errorf("the default partition has %d rows, want the one for which there is no partition", n)
+	}
+	r.must(r.Maintain(t.Context(), time.Hour))
+	if n := len(r.history()); n != 1 {
+		t.Errorf("history has %d rows, want 1", n)
+	}
+	exec(t, c, "UPDATE push_history SET at = at - interval '40 days'")
+	r.must(r.Maintain(t.Context(), repository.DefaultRetention))
+	if n := len(r.history()); n != 0 {
+		t.Errorf("history has %d rows older than its retention", n)
+	}
+}
+
+// TestNotBefore protects the push times of a group from clocks: time does not
+// run backwards, but one wrong clock does not freeze it either.
+func TestNotBefore(t *testing.T) {
+	t.Parallel()
+	c := connect(t, pgtest.New(t, postgres.Migrate))
+	for last, want := range map[string]string{
+		"'12:00:00'": "12:00:30", // earlier
+		"'12:01:00'": "12:01:00", // a little ahead: keep
+		"'12:02:00'": "12:00:30", // far ahead: a clock was wrong
+		"NULL":       "12:00:30",
+	} {
+		sql := "SELECT to_char(not_before((date '2026-01-01' + time " + last + ") AT TIME ZONE 'UTC', '2026-01-01 12:00:30Z') AT TIME ZONE 'UTC', 'HH24:MI:SS')"
+		if got := query[string](t, c, strings.ReplaceAll(sql, "time NULL", "NULL::time")); got != want {
+			t.Errorf("after %s comes %s, want %s", last, got, want)
+		}
+	}
+}
+
+// TestCatchUpPlan protects the cost of a catch-up from what is stored.
+func TestCatchUpPlan(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, postgres.Migrate)
+	c := connect(t, url)
+	exec(t, c, `INSERT INTO push_group (key, labels, job, families)
+		SELECT sha256(i::text::bytea), '{"job": "a"}', 'a', '{}' FROM generate_series(1, 20000) i`)
+	exec(t, c, `INSERT INTO feed (commit_id, xid, at, keys)
+		SELECT gen_random_uuid(), i::text::xid8, now(), ARRAY[sha256(i::text::bytea)] FROM generate_series(1, 20000) i`)
+	exec(t, c, "ANALYZE")
+	rows, err := c.Query(t.Context(), "EXPLAIN "+strings.ReplaceAll(postgres.DeltaSQL, "$1", "'19990:19990:'"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(line, "Seq Scan on push_group") || strings.Contains(line, "Seq Scan on feed") {
+			t.Errorf("the plan reads a whole table: %s", line)
+		}
+	}
+}
