@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -142,7 +141,7 @@ func decodeBase64(s string) (string, error) {
 }
 
 func keyError(format string, args ...any) error {
-	return &refusal{ErrGroupingKey, fmt.Sprintf(format, args...)}
+	return &refusal{ErrGroupingKey, oneLine(fmt.Sprintf(format, args...))}
 }
 
 func nameHint(name string, scheme NameScheme) string {
@@ -206,32 +205,6 @@ func (k GroupingKey) String() string {
 	}
 	b.WriteByte('}')
 	return b.String()
-}
-
-// Path returns an escaped URL path below /metrics/ that ParseGroupingKey,
-// after decoding, reads back as the same key.
-func (k GroupingKey) Path() string {
-	parts := []string{pathLabel(Label{jobLabel, k.Job()})}
-	for _, l := range k.labels {
-		if l.Name != jobLabel {
-			parts = append(parts, pathLabel(l))
-		}
-	}
-	return strings.Join(parts, "/")
-}
-
-func pathLabel(l Label) string {
-	name := l.Name
-	if !model.LegacyValidation.IsValidLabelName(name) || strings.HasPrefix(name, "U__") {
-		name = model.EscapeName(name, model.ValueEncodingEscaping)
-	}
-	if l.Value == "" {
-		return name + base64Suffix + "/="
-	}
-	if strings.Contains(l.Value, "/") || l.Value == "." || l.Value == ".." {
-		return name + base64Suffix + "/" + base64.RawURLEncoding.EncodeToString([]byte(l.Value))
-	}
-	return name + "/" + url.PathEscape(l.Value)
 }
 
 // Shape is the canonical form of the key's label names. Groups of one job can
