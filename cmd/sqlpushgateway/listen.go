@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,7 @@ import (
 func listen(flags *web.FlagConfig) ([]net.Listener, error) {
 	if flags.WebSystemdSocket != nil && *flags.WebSystemdSocket {
 		listeners, err := activation.Listeners()
+		listeners = slices.DeleteFunc(listeners, func(l net.Listener) bool { return l == nil }) // no stream sockets
 		if err == nil && len(listeners) == 0 {
 			err = errors.New("systemd passed no socket: is there a socket unit?")
 		}

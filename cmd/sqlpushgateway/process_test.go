@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,8 +23,12 @@ type process struct {
 // the end of the test if it still runs. It may not be ready yet.
 func startProcess(t *testing.T, databaseURL string, flags ...string) *process {
 	t.Helper()
-	p := &process{logs: &logs{}, done: make(chan struct{})}
-	p.cmd = exec.Command(os.Args[0], append([]string{"--web.listen-address=127.0.0.1:0"}, flags...)...)
+	return startCommand(t, databaseURL, exec.Command(os.Args[0], append([]string{"--web.listen-address=127.0.0.1:0"}, flags...)...))
+}
+
+func startCommand(t *testing.T, databaseURL string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, logs: &logs{}, done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), asProgram+"=1", "DATABASE_URL="+databaseURL)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
@@ -91,4 +96,26 @@ func TestASecondSignalEndsTheProcessAtOnce(t *testing.T) {
 	if p.cmd.ProcessState.ExitCode() == 0 {
 		t.Error("got exit code 0 though requests may have been cut")
 	}
+}
+
+func TestASocketOfSystemdIsServed(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	socket, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	// LISTEN_PID has to be the process's own, which only a shell can know.
+	cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" --web.systemd-socket`, os.Args[0])
+	cmd.ExtraFiles = []*os.File{socket} // becomes descriptor 3
+	p := startCommand(t, newDatabase(t), cmd)
+	if want := "http://" + l.Addr().String(); p.url != want {
+		t.Errorf("got %s, want %s", p.url, want)
+	}
+	waitUntil(t, p.url+"/-/ready", http.StatusOK)
 }
