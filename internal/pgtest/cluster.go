@@ -34,7 +34,7 @@ type Options struct {
 // Cluster is a PostgreSQL server that belongs to one test, whose goroutine
 // must be the one that calls the methods. What goes wrong fails the test.
 type Cluster struct {
-	t    testing.TB // nil for the one that tests share
+	t    testing.TB // nil for the one that tests share, and outside of tests
 	opts Options
 	bin  string
 	dir  *tempDir
@@ -46,16 +46,18 @@ type Cluster struct {
 // of the test. The superuser is postgres, without a password.
 func StartCluster(t testing.TB, opts Options) *Cluster {
 	t.Helper()
-	c, err := newCluster(opts)
+	c, err := NewCluster(opts)
 	if err != nil {
 		t.Fatal("pgtest:", err)
 	}
 	c.t = t
-	t.Cleanup(c.remove)
+	t.Cleanup(c.Remove)
 	return c
 }
 
-func newCluster(opts Options) (*Cluster, error) {
+// NewCluster is [StartCluster] for programs that are no tests. The caller calls
+// Remove in the end.
+func NewCluster(opts Options) (*Cluster, error) {
 	bin, err := binDir()
 	if err != nil {
 		return nil, err
@@ -70,7 +72,7 @@ func newCluster(opts Options) (*Cluster, error) {
 		return nil, err
 	}
 	if err := c.start(); err != nil {
-		c.remove()
+		c.Remove()
 		return nil, err
 	}
 	return c, nil
@@ -185,8 +187,13 @@ func (c *Cluster) Restart() {
 	}
 }
 
-// remove ends the server without ceremony and removes its files.
-func (c *Cluster) remove() {
+// PID returns the id of the server's first process, whose children are all
+// others.
+func (c *Cluster) PID() int { return c.proc.cmd.Process.Pid }
+
+// Remove ends the server without ceremony and removes its files. Tests need
+// not call it.
+func (c *Cluster) Remove() {
 	if c.proc != nil {
 		c.proc.stop(syscall.SIGQUIT)
 	}

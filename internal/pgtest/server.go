@@ -77,7 +77,7 @@ func (s *server) open(ctx context.Context) error {
 			return of.String()
 		}
 	} else {
-		cluster, err := newCluster(Options{})
+		cluster, err := NewCluster(Options{})
 		if err != nil {
 			return err
 		}
@@ -206,7 +206,7 @@ func (s *server) close() error {
 		errs = append(errs, s.admin.Close(ctx))
 	}
 	if s.cluster != nil {
-		s.cluster.remove()
+		s.cluster.Remove()
 	}
 	return errors.Join(errs...)
 }
