@@ -321,17 +321,18 @@ END $$;
 -- +goose StatementEnd
 
 -- make_history_partitions makes the partitions of push_history from today to
--- _ahead days from now. ATTACH, unlike CREATE ... PARTITION OF, does not wait
--- for an auditor's open SELECT. A day whose rows are in the default partition
--- already stays there.
+-- _ahead days from now. ATTACH, unlike CREATE ... PARTITION OF, holds up no
+-- push. It has to lock the default partition, and gives up soon when somebody
+-- reads that: there is a week left to try again. A day whose rows are in the
+-- default partition already stays there.
 -- +goose StatementBegin
 CREATE FUNCTION make_history_partitions(_ahead integer) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     day  date;
     name text;
 BEGIN
-    PERFORM set_config('lock_timeout', '1s', true);
     PERFORM pg_advisory_xact_lock(7371, 2);
+    PERFORM set_config('lock_timeout', '100ms', true);
     FOR day IN SELECT d::date FROM generate_series(
         (clock_timestamp() AT TIME ZONE 'UTC')::date, (clock_timestamp() AT TIME ZONE 'UTC')::date + _ahead, interval '1 day') d
     LOOP
@@ -353,8 +354,8 @@ CREATE FUNCTION drop_history_partition(_before timestamptz) RETURNS boolean LANG
 DECLARE
     name text;
 BEGIN
-    PERFORM set_config('lock_timeout', '100ms', true);
     PERFORM pg_advisory_xact_lock(7371, 2);
+    PERFORM set_config('lock_timeout', '100ms', true);
     DELETE FROM push_history_default WHERE at < _before;
     SELECT c.relname INTO name
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
