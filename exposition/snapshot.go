@@ -1,0 +1,162 @@
+package exposition
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/common/model"
+)
+
+// ErrNoProtobuf says that a snapshot's state does not keep protobuf. See
+// [State.EnableProtobuf].
+var ErrNoProtobuf = errors.New("protobuf exposition is not rendered")
+
+// Encoding says how an exposition is written.
+type Encoding struct {
+	Protobuf bool // delimited io.prometheus.client.MetricFamily; otherwise text 0.0.4
+	Escaping model.EscapingScheme
+	Gzip     bool
+}
+
+// Snapshot is the content of a State at one time. It is immutable and safe for
+// concurrent use.
+type Snapshot struct {
+	text, proto sequence
+	hasProto    bool
+	foreign     bool
+	records     []*record
+	hidden      []string
+	stats       func() Stats
+
+	mu      sync.Mutex
+	escaped map[Encoding]sequence // by Protobuf and Escaping
+}
+
+// GroupSummary describes a group.
+type GroupSummary struct {
+	Key                       GroupingKey
+	PushTime, PushFailureTime time.Time
+	// Families are those that were pushed, by name.
+	Families []FamilySummary
+}
+
+// FamilySummary describes a family of a group.
+type FamilySummary struct {
+	Name    string
+	Type    Type
+	Help    string
+	Metrics int
+}
+
+// Stats describes the text exposition, without escaping.
+type Stats struct {
+	Groups   int
+	Families int // exposed ones, with the two of push times
+	Series   int // exposed samples
+	Bytes    int
+	// HiddenFamilies are the families that a clash keeps out of the
+	// exposition, sorted.
+	HiddenFamilies []string
+}
+
+func newSnapshot(s *State) *Snapshot {
+	snapshot := &Snapshot{
+		text:     s.text.shown,
+		proto:    s.proto.shown,
+		hasProto: s.hasProto,
+		foreign:  s.foreign > 0,
+		records:  s.records,
+		hidden:   s.hidden,
+	}
+	snapshot.stats = sync.OnceValue(snapshot.count)
+	return snapshot
+}
+
+// HasProtobuf reports whether the snapshot can be written as protobuf.
+func (s *Snapshot) HasProtobuf() bool { return s.hasProto }
+
+// WriteExposition writes the exposition of all groups: families by name,
+// groups by key. It returns an error of w, or ErrNoProtobuf.
+func (s *Snapshot) WriteExposition(w io.Writer, enc Encoding) error {
+	q, err := s.sequence(enc)
+	if err != nil {
+		return err
+	}
+	return q.write(w, enc)
+}
+
+func (q sequence) write(w io.Writer, enc Encoding) error {
+	if enc.Gzip {
+		return q.writeGzip(w)
+	}
+	return q.writeText(w)
+}
+
+// sequence returns the sequence in the wanted encoding.
+func (s *Snapshot) sequence(enc Encoding) (sequence, error) {
+	q := s.text
+	if enc.Protobuf {
+		if !s.hasProto {
+			return nil, ErrNoProtobuf
+		}
+		q = s.proto
+	}
+	if !s.foreign || enc.Escaping == model.NoEscaping {
+		return q, nil
+	}
+	enc.Gzip = false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	escaped, ok := s.escaped[enc]
+	if !ok {
+		escaped = s.escape(q, enc)
+		if s.escaped == nil {
+			s.escaped = map[Encoding]sequence{}
+		}
+		s.escaped[enc] = escaped
+	}
+	return escaped, nil
+}
+
+// Groups returns all groups, in key order.
+func (s *Snapshot) Groups() []GroupSummary {
+	groups := make([]GroupSummary, len(s.records))
+	for i, r := range s.records {
+		groups[i] = GroupSummary{Key: r.group.key, PushTime: r.pushTime, PushFailureTime: r.pushFailureTime}
+		groups[i].Families = make([]FamilySummary, 0, len(r.members))
+		for _, m := range r.members {
+			if !isPushTime(m.meta.name) {
+				groups[i].Families = append(groups[i].Families,
+					FamilySummary{m.meta.name, m.meta.typ, m.meta.help, int(m.metrics)})
+			}
+		}
+	}
+	return groups
+}
+
+// Stats returns the size of the exposition.
+func (s *Snapshot) Stats() Stats {
+	stats := s.stats()
+	stats.HiddenFamilies = slices.Clone(stats.HiddenFamilies)
+	return stats
+}
+
+func (s *Snapshot) count() Stats {
+	stats := Stats{Groups: len(s.records), HiddenFamilies: s.hidden}
+	for _, l := range s.text {
+		stats.Bytes += len(l.text)
+		stats.Series += bytes.Count(l.text, []byte{'\n'})
+	}
+	for m := range s.text.headers() {
+		stats.Families++
+		stats.Series--
+		if m.help != "" {
+			stats.Series--
+		}
+	}
+	return stats
+}
