@@ -1,11 +1,9 @@
 package repository_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"runtime"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+	"github.com/sqlpushgateway/sqlpushgateway/internal/model"
 	"github.com/sqlpushgateway/sqlpushgateway/internal/pgtest"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
 	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
@@ -84,7 +83,7 @@ func scrape(t testing.TB, r *repository.Repository) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return text(s)
+	return model.Text(s)
 }
 
 func history(t testing.TB, url string) []repository.HistoryRow {
@@ -105,59 +104,6 @@ func history(t testing.TB, url string) []repository.HistoryRow {
 	return rows
 }
 
-// gen makes random requests that often meet: few jobs with changing label
-// names, few metric names with changing types.
-type gen struct{ *rand.Rand }
-
-func (g gen) path() string {
-	path := "job/" + pick(g, "a", "b")
-	for _, label := range []string{"x", "y", "instance"} {
-		if g.IntN(3) == 0 {
-			path += "/" + label + "/" + pick(g, "1", "2")
-		}
-	}
-	if g.IntN(12) == 0 {
-		path += "/instance@base64/="
-	}
-	return path
-}
-
-// body returns a random body that can be parsed.
-func (g gen) body() string {
-	for {
-		body := g.anyBody()
-		if _, err := exposition.ParseText(strings.NewReader(body), exposition.LegacyNames); err == nil {
-			return body
-		}
-	}
-}
-
-func (g gen) anyBody() string {
-	var b strings.Builder
-	names := []string{"m", "n", "h", "h_count", "s", "s_sum"}
-	g.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-	for _, name := range names[:g.IntN(3)] {
-		typ := pick(g, "gauge", "gauge", "gauge", "counter")
-		if name == "h" {
-			typ = pick(g, "histogram", "gauge")
-		}
-		if name == "s" {
-			typ = "summary"
-		}
-		fmt.Fprintf(&b, "# TYPE %s %s\n", name, typ)
-		labels := pick(g, "", `{x="1"}`, `{y="2"}`, `{instance="1"}`, `{z="3"}`)
-		switch typ {
-		case "histogram", "summary":
-			fmt.Fprintf(&b, "%s_sum%s %d\n%s_count%s %d\n", name, labels, g.IntN(100), name, labels, g.IntN(100))
-		default:
-			fmt.Fprintf(&b, "%s%s %d\n", name, labels, g.IntN(100))
-		}
-	}
-	return b.String()
-}
-
-func pick[T any](g gen, from ...T) T { return from[g.IntN(len(from))] }
-
 // TestModel protects the semantics: whatever the replicas are asked, one after
 // the other, answers and expositions are those of the simple model, on each.
 func TestModel(t *testing.T) {
@@ -166,64 +112,64 @@ func TestModel(t *testing.T) {
 		t.Run(fmt.Sprintf("random requests of seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			replicas, url := newReplicas(t, 3)
-			g := gen{rand.New(rand.NewPCG(seed, 1))}
-			m := newModel()
+			traffic := model.NewTraffic(seed)
+			traffic.Wipes = 2
+			m := model.New()
 			for i := range 300 {
-				r := replicas[g.IntN(len(replicas))]
-				what := step(t, g, r, m)
-				if got, want := timeless(scrape(t, replicas[g.IntN(len(replicas))])), m.exposition(); got != want {
-					t.Fatalf("after request %d, %s: exposition is\n%s\nwant\n%s", i, what, got, want)
+				request := traffic.Next()
+				step(t, replicas[traffic.IntN(3)], m, request)
+				if got, want := model.Timeless(scrape(t, replicas[traffic.IntN(3)])), m.Exposition(); got != want {
+					t.Fatalf("after request %d, %s: exposition is\n%s\nwant\n%s", i, request, got, want)
 				}
 			}
-			replayed, err := replay(history(t, url))
+			replayed, err := model.Replay(history(t, url), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := replayed.exposition(), m.exposition(); got != want {
+			if got, want := replayed.Exposition(), m.Exposition(); got != want {
 				t.Errorf("history replays to\n%s\nwant\n%s", got, want)
 			}
 		})
 	}
 }
 
-// step sends one random request to the replica and to the model, and compares
-// their answers.
-func step(t *testing.T, g gen, r *repository.Repository, m *model) string {
+// step sends a request to the replica and to the model, and compares their
+// answers.
+func step(t *testing.T, r *repository.Repository, m *model.Model, request model.Request) {
 	t.Helper()
-	path := g.path()
-	switch n := g.IntN(100); {
-	case n < 2:
-		m.wipe()
-		if err := r.Wipe(t.Context(), repository.Request{Method: repository.Wipe}); err != nil {
-			t.Fatal(err)
-		}
-		return "wipe"
-	case n < 7:
-		m.deleteMatching(key(t, path))
-		d := repository.Deletion{Request: repository.Request{Method: repository.Delete}, Key: key(t, path), Recursive: true}
-		if err := r.Delete(t.Context(), d); err != nil {
-			t.Fatal(err)
-		}
-		return "recursive delete of " + path
-	case n < 20:
-		m.delete(key(t, path))
-		if err := push(t, r, repository.Delete, path, ""); err != nil {
-			t.Fatal(err)
-		}
-		return "delete of " + path
+	err := send(t, r, request)
+	accepted := true
+	switch {
+	case request.Method == repository.Wipe:
+		m.Wipe()
+	case request.Recursive:
+		m.DeleteMatching(key(t, request.Path))
+	case request.Method == repository.Delete:
+		m.Delete(key(t, request.Path))
+	default:
+		families, refused := normalized(t, request.Path, request.Body)
+		accepted = m.Push(request.Method, key(t, request.Path), families, refused != nil)
 	}
-	method, body := pick(g, repository.Put, repository.Post), g.body()
-	what := fmt.Sprintf("%s to %s of\n%s", method, path, body)
-	err := push(t, r, method, path, body)
-	families, normalizeErr := normalized(t, path, body)
-	accepted := m.push(method, key(t, path), families, normalizeErr != nil)
 	if accepted != (err == nil) {
-		t.Fatalf("%s: error is %v, but the model says accepted: %t", what, err, accepted)
+		t.Fatalf("%s: error is %v, but the model says accepted: %t", request, err, accepted)
 	}
 	if err != nil && !errors.Is(err, exposition.ErrInconsistent) {
-		t.Fatalf("%s: %v", what, err)
+		t.Fatalf("%s: %v", request, err)
 	}
-	return what
+}
+
+// send asks the replica, and returns its answer.
+func send(t *testing.T, r *repository.Repository, request model.Request) error {
+	t.Helper()
+	switch {
+	case request.Method == repository.Wipe:
+		return r.Wipe(t.Context(), repository.Request{Method: repository.Wipe})
+	case request.Recursive:
+		d := repository.Deletion{Request: repository.Request{Method: repository.Delete}, Key: key(t, request.Path), Recursive: true}
+		return r.Delete(t.Context(), d)
+	default:
+		return push(t, r, request.Method, request.Path, request.Body)
+	}
 }
 
 func normalized(t testing.TB, path, body string) ([]exposition.Family, error) {
@@ -244,16 +190,19 @@ func TestConcurrentReplicas(t *testing.T) {
 	var wg sync.WaitGroup
 	for w := range 12 {
 		wg.Go(func() {
-			g := gen{rand.New(rand.NewPCG(uint64(w), 2))}
+			traffic := model.NewTraffic(uint64(100 + w))
 			own := fmt.Sprintf("job/own%d", w)
 			for i := range 60 {
-				hammer(t, g, replicas[g.IntN(3)])
-				if err := push(t, replicas[g.IntN(3)], repository.Put, own, fmt.Sprintf("own_value{w=\"%d\"} %d\n", w, i)); err != nil {
+				request := traffic.Next()
+				if err := send(t, replicas[traffic.IntN(3)], request); err != nil && !errors.Is(err, exposition.ErrInconsistent) {
+					t.Errorf("%s: %v", request, err)
+				}
+				if err := push(t, replicas[traffic.IntN(3)], repository.Put, own, fmt.Sprintf("own_value{w=\"%d\"} %d\n", w, i)); err != nil {
 					t.Error(err)
 					return
 				}
 				want := fmt.Sprintf("own_value{instance=\"\",job=\"own%d\",w=\"%d\"} %d\n", w, w, i)
-				if got := scrape(t, replicas[g.IntN(3)]); !strings.Contains(got, want) {
+				if got := scrape(t, replicas[traffic.IntN(3)]); !strings.Contains(got, want) {
 					t.Errorf("an acknowledged push is missing: %q", want)
 					return
 				}
@@ -267,29 +216,11 @@ func TestConcurrentReplicas(t *testing.T) {
 			t.Errorf("replica %d differs:\n%s\nwant\n%s", i+1, got, want)
 		}
 	}
-	replayed, err := replay(history(t, url))
+	replayed, err := model.Replay(history(t, url), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := replayed.exposition(), timeless(want); got != want {
+	if got, want := replayed.Exposition(), model.Timeless(want); got != want {
 		t.Errorf("history replays to\n%s\nwant\n%s", got, want)
-	}
-}
-
-// hammer sends one random request, whatever the answer.
-func hammer(t *testing.T, g gen, r *repository.Repository) {
-	path := g.path()
-	var err error
-	switch n := g.IntN(100); {
-	case n < 3:
-		d := repository.Deletion{Request: repository.Request{Method: repository.Delete}, Key: key(t, path), Recursive: true}
-		err = r.Delete(t.Context(), d)
-	case n < 20:
-		err = push(t, r, repository.Delete, path, "")
-	default:
-		err = push(t, r, pick(g, repository.Put, repository.Post), path, g.body())
-	}
-	if err != nil && !errors.Is(err, exposition.ErrInconsistent) && !errors.Is(err, context.Canceled) {
-		t.Errorf("%s: %v", path, err)
 	}
 }
