@@ -106,8 +106,12 @@ func (s *Server) explain(err error, code int, c echo.Context) string {
 		incident := rand.Text()[:8]
 		c.Set(incidentKey, incident)
 		return "internal error: the gateway's log has the details under incident " + incident
-	case errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, repository.ErrUnavailable):
-		return "the gateway did not get to it in time: try again"
+	case errors.Is(err, repository.ErrUnknown):
+		return "the database did not confirm in time whether this was done: send it again"
+	case errors.Is(err, repository.ErrConflict):
+		return "other requests changed the same metrics all the time, so nothing was done: try again"
+	case code == http.StatusServiceUnavailable:
+		return "the database does not answer in time, so nothing was done: try again"
 	default:
 		return err.Error()
 	}

@@ -25,13 +25,14 @@ func TestErrorsOfTheGatewayBecomeAnswers(t *testing.T) {
 	}{
 		{"another group has the name with another type", fmt.Errorf("m is a gauge: %w", exposition.ErrInconsistent), 400, prefix + "m is a gauge", false},
 		{"a timestamp was found late", exposition.ErrTimestamp, 400, prefix, false},
-		{"the database cannot be reached", fmt.Errorf("store push: %w", repository.ErrUnavailable), 503, "store push", true},
-		{"other commits won too often", repository.ErrConflict, 503, "too many concurrent changes", true},
+		{"the database cannot be reached", fmt.Errorf("connect to secret host: %w", repository.ErrUnavailable), 503, "nothing was done", true},
+		{"the outcome is unknown", repository.ErrUnknown, 503, "send it again", true},
+		{"other commits won too often", repository.ErrConflict, 503, "changed the same metrics", true},
 		{"the deadline passed", context.DeadlineExceeded, 503, "try again", true},
-		{"the request was given up", context.Canceled, 503, "canceled", true},
+		{"the request was given up", context.Canceled, 503, "try again", true},
 		{"nobody foresaw the error", errors.New("secret detail"), 500, "internal error", false},
-		{"an error has several lines", fmt.Errorf("a\nb\r\nc: %w", repository.ErrConflict), 503, "a; b; c", true},
-		{"an error is endless", fmt.Errorf("%s: %w", strings.Repeat("é", 1<<20), repository.ErrConflict), 503, "é", true},
+		{"an error has several lines", fmt.Errorf("a\nb\r\nc: %w", exposition.ErrMalformed), 400, "a; b; c", false},
+		{"an error is endless", fmt.Errorf("%s: %w", strings.Repeat("é", 1<<20), exposition.ErrMalformed), 400, "é", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -21,7 +21,7 @@ func TestHealthAndReadiness(t *testing.T) {
 	if w.Code != 503 {
 		t.Errorf("database away: code %d, want 503", w.Code)
 	}
-	wantLine(t, w, "no connection")
+	wantLine(t, w, "database does not answer")
 }
 
 func TestDrainingServerSendsClientsAway(t *testing.T) {

@@ -141,6 +141,11 @@ func decodeBase64(s string) (string, error) {
 }
 
 func keyError(format string, args ...any) error {
+	for i, arg := range args {
+		if s, ok := arg.(string); ok {
+			args[i] = excerpt(s)
+		}
+	}
 	return &refusal{ErrGroupingKey, oneLine(fmt.Sprintf(format, args...))}
 }
 

@@ -139,7 +139,7 @@ func (r *Repository) settle(ctx context.Context, c *Commit, b batch, err error) 
 		switch {
 		case fenceErr != nil:
 			for _, o := range b.ops {
-				o.finish(fmt.Errorf("%w: the outcome is unknown", unavailable(fenceErr)))
+				o.finish(fmt.Errorf("%w: %w", ErrUnknown, fenceErr))
 			}
 			return nil, fenceErr
 		case committed:

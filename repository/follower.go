@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -17,7 +18,7 @@ type follower struct {
 	catalog *catalog
 	metrics *metrics
 	logger  *slog.Logger
-	timeout time.Duration // of one catch-up
+	timeout time.Duration // of a catch-up that need not read everything
 
 	mu     sync.Mutex // held while catching up
 	state  *exposition.State
@@ -36,6 +37,12 @@ type caughtUp struct {
 	snapshot *exposition.Snapshot
 	at       time.Time
 }
+
+// reloadTimeout bounds a reading of all groups.
+const reloadTimeout = 2 * time.Minute
+
+// catchUpFunc is Store.CatchUp or Tx.CatchUp.
+type catchUpFunc func(ctx context.Context, cursor Cursor, apply func(exposition.Change)) (Position, error)
 
 // call is one catch-up, shared by all who asked for it before it began.
 type call struct {
@@ -69,26 +76,42 @@ func (f *follower) run(ctx context.Context, c *call) {
 	f.callMu.Lock()
 	f.next = nil // whoever comes from now on has come too late for this one
 	f.callMu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer close(c.done)
+	if f.cursor != nil {
+		c.snapshot, c.err = f.advanceWithin(ctx, f.timeout)
+		if !errors.Is(c.err, ErrVoid) {
+			return
+		}
+		f.logger.Info("reading all groups again: the database has restarted after a crash, was restored or trimmed, or is another server")
+		f.cursor = nil
+	}
+	c.snapshot, c.err = f.advanceWithin(ctx, reloadTimeout)
+}
+
+func (f *follower) advanceWithin(ctx context.Context, timeout time.Duration) (*exposition.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	c.snapshot, c.err = f.advance(ctx, f.store.CatchUp)
-	close(c.done)
+	return f.advance(ctx, f.store.CatchUp)
 }
 
 // advance applies what has changed since the cursor. The caller holds f.mu.
-func (f *follower) advance(ctx context.Context, catchUp func(context.Context, Cursor) (Changes, error)) (*exposition.Snapshot, error) {
+func (f *follower) advance(ctx context.Context, catchUp catchUpFunc) (*exposition.Snapshot, error) {
 	start := time.Now()
-	changes, err := catchUp(ctx, f.cursor)
+	everything, groups := f.cursor == nil, 0
+	position, err := catchUp(ctx, f.cursor, func(c exposition.Change) {
+		f.cursor = nil // a state that is changed halfway is nobody's
+		f.state.Apply(c)
+		groups += len(c.Groups)
+	})
 	if err != nil {
 		f.metrics.catchUpFailures.Inc()
 		return nil, err
 	}
-	f.state.Apply(changes.Change)
-	f.cursor = changes.Cursor
-	f.catalog.reset(changes.Epoch)
+	f.cursor = position.Cursor
+	f.catalog.reset(position.Epoch)
 	snapshot := f.state.Snapshot()
 	f.latest.Store(&caughtUp{snapshot, start})
-	f.metrics.observeCatchUp(changes.Change, time.Since(start))
+	f.metrics.observeCatchUp(everything, groups, time.Since(start))
 	f.reportClashes(snapshot)
 	return snapshot, nil
 }

@@ -57,7 +57,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "sqlpushgateway_catch_up_groups_total", Help: "Groups read from the database because they had changed.",
 		}),
 		reloads: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "sqlpushgateway_reloads_total", Help: "Readings of all groups: at start, after a crash or failover of the database, or after a wipe.",
+			Name: "sqlpushgateway_reloads_total", Help: "Readings of all groups: at start, and after a crash, a failover or a restore of the database.",
 		}),
 		clashes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sqlpushgateway_clashing_families_total", Help: "Metric families that had to be left out of the exposition because groups disagree on them.",
@@ -110,11 +110,11 @@ func (m *metrics) observeCommit(kind string, requests int, took time.Duration, e
 	m.commitSize.WithLabelValues(kind).Observe(float64(requests))
 }
 
-func (m *metrics) observeCatchUp(c exposition.Change, took time.Duration) {
+func (m *metrics) observeCatchUp(everything bool, groups int, took time.Duration) {
 	m.catchUps.Inc()
 	m.catchUpDuration.Observe(took.Seconds())
-	m.catchUpGroups.Add(float64(len(c.Groups)))
-	if c.Reset {
+	m.catchUpGroups.Add(float64(groups))
+	if everything {
 		m.reloads.Inc()
 	}
 }

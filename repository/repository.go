@@ -216,7 +216,7 @@ func (r *Repository) submit(ctx context.Context, p Push) error {
 	case err := <-o.done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("%w: no answer in time", ErrUnavailable)
+		return fmt.Errorf("%w: no answer in time", ErrUnknown)
 	}
 }
 

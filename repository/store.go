@@ -36,9 +36,10 @@ type Store interface {
 	Fence(ctx context.Context, id uuid.UUID) (committed bool, err error)
 	// Answers returns the answers given to requests, by Request.Digest.
 	Answers(ctx context.Context, digests [][32]byte) (map[[32]byte]Answer, error)
-	// CatchUp passes to apply what has changed since cursor, which is nil or
-	// a value that an earlier call returned, and returns the next cursor.
-	CatchUp(ctx context.Context, cursor Cursor) (Changes, error)
+	// CatchUp passes to apply what has changed since cursor, in one or more
+	// parts, and returns where that leads. With a nil cursor it is everything.
+	// ErrVoid says that the cursor cannot be used any more.
+	CatchUp(ctx context.Context, cursor Cursor, apply func(exposition.Change)) (Position, error)
 	// Groups passes all groups, in no particular order, to yield, until that
 	// returns an error.
 	Groups(ctx context.Context, yield func(exposition.Group) error) error
@@ -56,7 +57,7 @@ type Store interface {
 // only be rolled back.
 type Tx interface {
 	// CatchUp is that of the Store, as this transaction sees the database.
-	CatchUp(ctx context.Context, cursor Cursor) (Changes, error)
+	CatchUp(ctx context.Context, cursor Cursor, apply func(exposition.Change)) (Position, error)
 	// Groups returns those of the groups that exist.
 	Groups(ctx context.Context, keys []exposition.GroupingKey) ([]exposition.Group, error)
 	// Claim makes names and a job what the caller has found them to be and
@@ -75,9 +76,8 @@ type Tx interface {
 // it can read it.
 type Cursor any
 
-// Changes is what has happened since a cursor.
-type Changes struct {
-	exposition.Change
+// Position is where a replica is after catching up.
+type Position struct {
 	Cursor Cursor
 	Epoch  int64
 }
@@ -156,6 +156,10 @@ type Answer struct {
 	Accepted bool
 	Reason   string
 }
+
+// ErrVoid says that a cursor belongs to another life of the database, or is too
+// old.
+var ErrVoid = errors.New("cursor is void")
 
 // ErrDeadline says that a commit's deadline passed: nothing was written.
 var ErrDeadline = errors.New("deadline passed")

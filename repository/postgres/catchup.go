@@ -63,64 +63,63 @@ FROM (SELECT 1) one LEFT JOIN push_group g ON true`
 const trimMargin = 5 * time.Minute
 
 // CatchUp implements repository.Store.
-func (s *Store) CatchUp(ctx context.Context, c repository.Cursor) (repository.Changes, error) {
-	return s.catchUp(ctx, s.pool, c)
+func (s *Store) CatchUp(ctx context.Context, c repository.Cursor, apply func(exposition.Change)) (repository.Position, error) {
+	return s.catchUp(ctx, s.pool, c, apply)
 }
 
-func (s *Store) catchUp(ctx context.Context, q querier, c repository.Cursor) (repository.Changes, error) {
-	if seen, ok := c.(*cursor); ok {
-		changes, valid, err := s.read(ctx, q, seen)
-		if err != nil || valid {
-			return changes, err
-		}
-		s.logger.Info("reading all groups again: the database has restarted after a crash, was restored or trimmed, or is another server")
-	}
-	if err := s.incarnate(ctx); err != nil {
-		return repository.Changes{}, err
-	}
-	changes, valid, err := s.read(ctx, q, nil)
-	if err == nil && !valid {
-		err = fmt.Errorf("%w: it has just restarted", repository.ErrUnavailable)
-	}
-	return changes, err
-}
-
-// read reads what has changed since a cursor, or everything when there is
-// none. It reports false if the cursor is of another life of the database, or
-// the database has just begun a new one.
-func (s *Store) read(ctx context.Context, q querier, since *cursor) (repository.Changes, bool, error) {
+func (s *Store) catchUp(ctx context.Context, q querier, c repository.Cursor, apply func(exposition.Change)) (repository.Position, error) {
 	sql, args := fullSQL, []any(nil)
+	since, _ := c.(*cursor)
 	if since != nil {
 		sql, args = deltaSQL, []any{since.snapshot}
+	} else if err := s.incarnate(ctx); err != nil {
+		return repository.Position{}, err
 	}
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
-		return repository.Changes{}, false, wrap(err)
+		return repository.Position{}, wrap(err)
 	}
 	defer rows.Close()
+	return s.read(rows, since, apply)
+}
+
+// partSize is how many groups of a catch-up are in memory at once.
+const partSize = 1000
+
+// read passes the rows of a catch-up on. All rows begin with the same header,
+// so the first one tells whether the cursor is good.
+func (s *Store) read(rows pgx.Rows, since *cursor, apply func(exposition.Change)) (repository.Position, error) {
 	var h header
-	var changed []byte
 	var g groupRow
-	changes := repository.Changes{Change: exposition.Change{Reset: since == nil}}
-	for rows.Next() {
-		if err := rows.Scan(append(append(h.targets(), &changed), g.targets()...)...); err != nil {
-			return repository.Changes{}, false, wrap(err)
+	var changed []byte
+	var part exposition.Change
+	targets := append(append(h.targets(), &changed), g.targets()...)
+	for first := true; rows.Next(); first = false {
+		if err := rows.Scan(targets...); err != nil {
+			return repository.Position{}, wrap(err)
 		}
-		changes.Reset = changes.Reset || h.wipe
+		if first {
+			s.clock.set(h.now)
+			if !h.continues(since) {
+				return repository.Position{}, repository.ErrVoid
+			}
+			part.Reset = since == nil || h.wipe
+		}
 		if changed != nil {
-			s.addGroup(&changes.Change, changed, &g)
+			s.addGroup(&part, changed, &g)
+		}
+		if len(part.Groups) == partSize {
+			apply(part)
+			part = exposition.Change{}
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return repository.Changes{}, false, wrap(err)
+		return repository.Position{}, wrap(err)
 	}
-	s.clock.set(h.now)
-	next := h.cursor()
-	if !h.complete() || since != nil && (next.server != since.server || since.at.Before(h.trimmedBefore.Add(trimMargin))) {
-		return repository.Changes{}, false, nil
+	if part.Reset || len(part.Groups)+len(part.Deleted) > 0 {
+		apply(part)
 	}
-	changes.Cursor, changes.Epoch = next, h.epoch
-	return changes, true, nil
+	return repository.Position{Cursor: h.cursor(), Epoch: h.epoch}, nil
 }
 
 // addGroup adds a group that has changed, or that is gone.
@@ -157,9 +156,14 @@ func (h *header) targets() []any {
 	return []any{&h.snapshot, &h.now, &h.incarnation, &h.system, &h.timeline, &h.epoch, &h.trimmedBefore, &h.knownSystem, &h.wipe}
 }
 
-// complete reports whether the database knows which life it is in.
-func (h *header) complete() bool {
-	return h.incarnation != nil && h.knownSystem != nil && *h.knownSystem == h.system
+// continues reports whether a cursor, if there is one, is of the life that the
+// database is in and not older than what was trimmed, and the database knows
+// that life.
+func (h *header) continues(since *cursor) bool {
+	if h.incarnation == nil || h.knownSystem == nil || *h.knownSystem != h.system {
+		return false
+	}
+	return since == nil || since.server == h.cursor().server && !since.at.Before(h.trimmedBefore.Add(trimMargin))
 }
 
 func (h *header) cursor() *cursor {

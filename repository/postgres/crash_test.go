@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/sqlpushgateway/sqlpushgateway/internal/pgtest"
@@ -15,7 +16,9 @@ import (
 // PostgreSQL hands out transaction ids again that lie below a replica's cursor.
 func TestTransactionIDUsedAgain(t *testing.T) {
 	t.Parallel()
-	cluster := pgtest.StartCluster(t, pgtest.Options{Durable: true})
+	// Nothing but commits is to tell the log, on disk, of ids in use.
+	cluster := pgtest.StartCluster(t, pgtest.Options{Durable: true,
+		Settings: map[string]string{"wal_level": "minimal", "max_wal_senders": "0", "autovacuum": "off", "wal_writer_delay": "10s"}})
 	url := cluster.URL("postgres")
 	if err := postgres.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
@@ -31,7 +34,11 @@ func TestTransactionIDUsedAgain(t *testing.T) {
 	}
 	r.catchUp()
 	seen := query[string](t, victim, "SELECT pg_snapshot_xmax($1::text::pg_snapshot)::text", postgres.SnapshotOf(r.cursor))
+	witness := connect(t, url)
 	cluster.KillBackend(victim.PgConn().PID())
+	for witness.Ping(t.Context()) == nil {
+		runtime.Gosched() // until the server ends all sessions, to recover
+	}
 
 	r.put("m 2\n", "job/after")
 	var again bool

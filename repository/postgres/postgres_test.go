@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -45,22 +46,30 @@ func newReplica(t testing.TB, url string) *replica {
 // catchUp applies what has changed, and reports whether it read everything.
 func (r *replica) catchUp() bool {
 	r.t.Helper()
-	var changes repository.Changes
-	eventually(r.t, func() (err error) {
-		changes, err = r.CatchUp(r.t.Context(), r.cursor)
+	everything := r.cursor == nil
+	eventually(r.t, func() error {
+		position, err := r.CatchUp(r.t.Context(), r.cursor, r.apply)
+		if errors.Is(err, repository.ErrVoid) {
+			r.cursor, everything = nil, true
+		}
+		if err == nil {
+			r.cursor, r.epoch = position.Cursor, position.Epoch
+		}
 		return err
 	})
-	if changes.Reset {
+	return everything
+}
+
+func (r *replica) apply(c exposition.Change) {
+	if c.Reset {
 		r.groups = map[exposition.Digest]exposition.Group{}
 	}
-	for _, d := range changes.Deleted {
+	for _, d := range c.Deleted {
 		delete(r.groups, d)
 	}
-	for _, g := range changes.Groups {
+	for _, g := range c.Groups {
 		r.groups[g.Key.Digest()] = g
 	}
-	r.cursor, r.epoch = changes.Cursor, changes.Epoch
-	return changes.Reset
 }
 
 // commit returns a commit of one request to each path.

@@ -87,10 +87,10 @@ func (t *tx) lockJobs(ctx context.Context, epoch int64, jobs []string) (map[stri
 }
 
 // CatchUp implements repository.Tx.
-func (t *tx) CatchUp(ctx context.Context, c repository.Cursor) (repository.Changes, error) {
+func (t *tx) CatchUp(ctx context.Context, c repository.Cursor, apply func(exposition.Change)) (repository.Position, error) {
 	ctx, cancel := t.within(ctx)
 	defer cancel()
-	return t.store.catchUp(ctx, t, c)
+	return t.store.catchUp(ctx, t, c, apply)
 }
 
 // Groups implements repository.Tx.
@@ -153,6 +153,9 @@ func (t *tx) Prune(ctx context.Context, held repository.Held) error {
 	batch.Queue(`DELETE FROM shapes s WHERE NOT EXISTS
 		(SELECT 1 FROM unnest($1::bytea[], $2::bytea[]) h (job, shape) WHERE h.job = s.job AND h.shape = s.digest)`, jobs, shapes)
 	batch.Queue(`DELETE FROM jobs j WHERE NOT EXISTS (SELECT 1 FROM unnest($1::bytea[]) h WHERE h = j.digest)`, jobs)
+	batch.Queue(`UPDATE jobs j SET shared = false, shape = h.shape
+		FROM (SELECT u.job, min(u.shape) FROM unnest($1::bytea[], $2::bytea[]) u (job, shape) GROUP BY u.job HAVING count(*) = 1) h (job, shape)
+		WHERE h.job = j.digest AND j.shared`, jobs, shapes)
 	batch.Queue(`UPDATE catalog SET epoch = epoch + 1`)
 	if err := t.SendBatch(ctx, batch).Close(); err != nil {
 		return t.wrap(err)
