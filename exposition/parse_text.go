@@ -23,7 +23,7 @@ func ParseText(r io.Reader, scheme NameScheme) ([]Family, error) {
 	guard := newTextGuard(r)
 	messages, err := parseText(guard, scheme)
 	if err != nil {
-		return nil, guard.explain(err)
+		return nil, guard.explain(err, scheme)
 	}
 	return FamiliesFromProto(slices.Collect(maps.Values(messages)))
 }
@@ -51,7 +51,7 @@ func (s NameScheme) validation() model.ValidationScheme {
 }
 
 // explain turns an error of the parser into one that says what to do.
-func (g *textGuard) explain(err error) error {
+func (g *textGuard) explain(err error, scheme NameScheme) error {
 	var syntax expfmt.ParseError
 	switch {
 	case errors.Is(err, ErrMalformed):
@@ -59,10 +59,10 @@ func (g *textGuard) explain(err error) error {
 	case !errors.As(err, &syntax):
 		return fmt.Errorf("read body: %w", err)
 	}
-	return malformed("%s%s", excerpt(err.Error()), g.advice(syntax))
+	return malformed("%s%s", excerpt(err.Error()), g.advice(syntax, scheme))
 }
 
-func (g *textGuard) advice(syntax expfmt.ParseError) string {
+func (g *textGuard) advice(syntax expfmt.ParseError, scheme NameScheme) string {
 	switch {
 	case g.carriageReturn:
 		return ": use LF as the line end, not CR LF"
@@ -72,6 +72,8 @@ func (g *textGuard) advice(syntax expfmt.ParseError) string {
 		return ": the last line does not end with a newline; add one, and with curl use --data-binary, since --data removes newlines"
 	case g.newlines == 0:
 		return ": the body has no newline; with curl use --data-binary, since --data removes newlines"
+	case scheme == LegacyNames && (strings.Contains(syntax.Msg, "invalid metric name") || strings.Contains(syntax.Msg, "invalid label name")):
+		return ": UTF-8 names need --push.enable-utf8-names, other names consist of letters, digits, _ and :"
 	}
 	return ""
 }

@@ -88,6 +88,8 @@ func TestParseTextRefuses(t *testing.T) {
 		{"TYPE after samples", "m 1\n# TYPE m gauge\n", "line 2"},
 		{"no newline at the end", "n 1\nm 1", "--data-binary"},
 		{"no newline after a comment", "m 1\n# x", "--data-binary"},
+		{"a UTF-8 name", "{\"m.n\"} 1\n", "--push.enable-utf8-names"},
+		{"a UTF-8 label name", "m{\"a.b\"=\"c\"} 1\n", "--push.enable-utf8-names"},
 		{"newlines that curl removed", "m 1n 2", "--data-binary"},
 		{"an exemplar", "# TYPE m counter\nm 1 # {a=\"b\"} 1\n", "line 2"},
 		{"the name as a label", `m{__name__="x"} 1` + "\n", "reserved"},
