@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
 	"github.com/labstack/echo/v4"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
 )
 
 // compressionError is a body that is not in the encoding that its
@@ -43,8 +45,14 @@ type body struct {
 	encoding string    // "" if the body is read as it is
 	digest   hash.Hash // nil if nobody asks for it
 	size     int       // of what was read so far
+	inFlight *atomic.Int64
+	room     int64 // for bytes in flight
 	release  func()
 }
+
+// errCrowded says that so much is being pushed at once that it would take too
+// much memory.
+var errCrowded = fmt.Errorf("%w: too many large pushes at once", repository.ErrUnavailable)
 
 // openBody begins to read the body. The caller closes it.
 func (s *Server) openBody(c echo.Context, digest bool) (*body, error) {
@@ -52,7 +60,7 @@ func (s *Server) openBody(c echo.Context, digest bool) (*body, error) {
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	b := &body{release: func() {}}
+	b := &body{release: func() {}, inFlight: &s.inFlight, room: 2 * limit}
 	if digest {
 		b.digest = sha256.New()
 	}
@@ -80,6 +88,9 @@ func (s *Server) openBody(c echo.Context, digest bool) (*body, error) {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.decoded.Read(p)
 	b.size += n
+	if b.inFlight.Add(int64(n)) > b.room {
+		return 0, errCrowded
+	}
 	if b.digest != nil {
 		b.digest.Write(p[:n])
 	}
@@ -90,7 +101,10 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 // Close gives the decoder back. Nothing may be read after it.
-func (b *body) Close() { b.release() }
+func (b *body) Close() {
+	b.inFlight.Add(-int64(b.size))
+	b.release()
+}
 
 // wrap says that an error is one of compression, unless it is about size.
 func (b *body) wrap(err error) error {
@@ -110,7 +124,7 @@ func (s *Server) parse(contentType string, b *body) ([]exposition.Family, error)
 		parse = func() ([]exposition.Family, error) { return exposition.ParseProtobuf(b, s.opt.MaxBodyBytes) }
 	}
 	families, err := parse()
-	if err == nil || refused(err) || is(exposition.ErrMalformed)(err) || as[*http.MaxBytesError](err) || as[*compressionError](err) {
+	if err == nil || refused(err) || is(exposition.ErrMalformed)(err) || as[*http.MaxBytesError](err) || as[*compressionError](err) || is(errCrowded)(err) {
 		return families, err
 	}
 	// The connection broke, or the client took too long to send.

@@ -84,7 +84,7 @@ type Options struct {
 	SelfMetrics bool
 
 	// MaxBodyBytes bounds the body of a push, as sent and decoded; 0 means
-	// 64 MiB.
+	// 16 MiB.
 	MaxBodyBytes int64
 	// PushTimeout bounds how long a push, a deletion or a wipe waits to be
 	// stored, and ScrapeTimeout how long a scrape waits for its snapshot; 0
@@ -100,7 +100,7 @@ type Options struct {
 	AuthEnabled bool
 }
 
-const defaultMaxBodyBytes = 64 << 20
+const defaultMaxBodyBytes = 16 << 20
 
 // withDefaults returns o with its zero values replaced, or an error that says
 // which option cannot be.

@@ -22,6 +22,7 @@ type Server struct {
 	gets     map[string]bool // the exact paths that have a GET
 	external string
 	draining atomic.Bool
+	inFlight atomic.Int64 // bytes of bodies that are being read and parsed
 	quit     sync.Once
 }
 

@@ -18,7 +18,7 @@ const (
 	instanceLabel = "instance"
 	base64Suffix  = "@base64"
 	// separator cannot be part of a name or value: it is no UTF-8.
-	separator = '\xff'
+	separator = "\xff"
 )
 
 // Label is a label pair.
@@ -67,9 +67,9 @@ func NewGroupingKey(labels map[string]string, scheme NameScheme) (GroupingKey, e
 	b.WriteString(labels[jobLabel])
 	for _, l := range k.labels {
 		if l.Name != jobLabel {
-			b.WriteByte(separator)
+			b.WriteString(separator)
 			b.WriteString(l.Name)
-			b.WriteByte(separator)
+			b.WriteString(separator)
 			b.WriteString(l.Value)
 		}
 	}
@@ -219,7 +219,7 @@ func (k GroupingKey) Shape() string {
 	for i, l := range k.labels {
 		names[i] = l.Name
 	}
-	return strings.Join(names, string(separator))
+	return strings.Join(names, separator)
 }
 
 // FinalLabels appends to dst the labels with which a metric of the group is
@@ -261,7 +261,7 @@ func (k GroupingKey) FinalLabels(dst, own []Label) []Label {
 // the given final labels, and whether there is one.
 func Project(shape string, final []Label) (GroupingKey, bool) {
 	labels := map[string]string{}
-	for name := range strings.SplitSeq(shape, string(separator)) {
+	for name := range strings.SplitSeq(shape, separator) {
 		v, ok := lookup(final, name)
 		if !ok {
 			return GroupingKey{}, false

@@ -11,8 +11,12 @@ import (
 // each of very many 50 of usual length.
 const freeComparisons = 1 << 20
 
+// maxLines bounds the memory that a body takes once it is parsed, which is far
+// more than its size where the lines are short.
+const maxLines = 1_000_000
+
 // textGuard stands between the body of a push and the parser. It refuses
-// bodies with far too many labels, and remembers what explains a syntax error.
+// bodies with far too many labels or lines, and remembers what explains a syntax error.
 type textGuard struct {
 	r              io.Reader
 	start          [3]byte
@@ -44,6 +48,9 @@ func (g *textGuard) Read(p []byte) (int, error) {
 		g.see(c)
 		if g.comparisons > freeComparisons+2*g.size {
 			return 0, malformed("text format parsing error in line %d: too many labels in a sample (%d): push samples with fewer", g.newlines+1, g.labels)
+		}
+		if g.newlines > maxLines {
+			return 0, malformed("the body has more than %d lines: push less at once", maxLines)
 		}
 	}
 	return n, err

@@ -48,7 +48,7 @@ func (s *State) findTwins(st step) {
 	var candidates []candidate
 	for _, shape := range st.group.job.shapes {
 		if shape.name != st.group.shape {
-			names := strings.Split(shape.name, string(separator))
+			names := strings.Split(shape.name, separator)
 			candidates = append(candidates, candidate{names: names, values: make([]string, len(names))})
 		}
 	}

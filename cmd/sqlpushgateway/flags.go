@@ -115,7 +115,7 @@ func (c *config) addWebFlags(app *kingpin.Application) {
 	enumFlag(app, "web.self-metrics", "Where to expose the gateway's own metrics: only on /-/metrics (separate), or among the pushed ones, too (merged).",
 		[]string{"separate", "merged"}, func(v string) { c.mergeSelfMetrics = v == "merged" })
 	app.Flag("web.max-body-bytes", "Largest body of a push, decompressed. Larger ones are answered with 413.").
-		Default("32MiB").SetValue(&c.maxBodyBytes)
+		Default("16MiB").SetValue(&c.maxBodyBytes)
 	app.Flag("web.trusted-proxies", "Networks whose X-Forwarded-For and X-Request-Id are believed, like 10.0.0.0/8. Repeatable, or separated by commas.").
 		SetValue((*networks)(&c.trustedProxies))
 	app.Flag("web.read-header-timeout", "How long a client may take to send the headers of a request.").

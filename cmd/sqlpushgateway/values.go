@@ -43,7 +43,7 @@ func (b *byteSize) Set(s string) error {
 		n = int64(withUnit)
 	}
 	if err != nil || n <= 0 {
-		return fmt.Errorf("must be a size like 33554432 or 32MiB, not %q", s)
+		return fmt.Errorf("must be a size like 16777216 or 16MiB, not %q", s)
 	}
 	*b = byteSize(n)
 	return nil
