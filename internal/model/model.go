@@ -175,7 +175,7 @@ func (m *Model) clone() *Model { return &Model{groups: maps.Clone(m.groups)} }
 func (m *Model) Snapshot() *exposition.Snapshot {
 	state := exposition.NewState()
 	state.EnableProtobuf()
-	change := exposition.Change{}
+	change := exposition.Change{Reset: true}
 	for _, g := range m.groups {
 		change.Groups = append(change.Groups, g)
 	}
