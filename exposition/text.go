@@ -94,8 +94,8 @@ func (s *samples) appendHistogram(dst []byte, v *HistogramValue) []byte {
 }
 
 // count returns the one of two counts that holds.
-func (v *HistogramValue) count(integer uint64, float float64) float64 {
-	if v.Float {
+func (h *HistogramValue) count(integer uint64, float float64) float64 {
+	if h.Float {
 		return float
 	}
 	return float64(integer)
