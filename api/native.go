@@ -94,16 +94,29 @@ func spread(spans []exposition.Span, counts []string, yield func(index int64, co
 // index: 2^(index/2^schema). The last bucket that is finite ends with the
 // largest number, so that an infinite observation is beyond it.
 func nativeBound(index int64, schema int32) float64 {
-	exponent, fraction := index, 1.0
+	exponent, fraction := index, 0.5
 	if schema < 0 {
 		exponent = index << -schema
 	} else {
-		parts := int64(1) << schema
 		exponent = index >> schema
-		fraction = math.Exp2(float64(index&(parts-1)) / float64(parts))
+		fraction = boundFraction(index&(1<<schema-1), schema)
 	}
-	if fraction == 1 && exponent == 1024 {
+	if fraction == 0.5 && exponent == 1024 {
 		return math.MaxFloat64
 	}
-	return math.Ldexp(fraction, int(exponent))
+	return math.Ldexp(fraction, int(exponent)+1)
+}
+
+// boundFraction returns 2^(i/2^schema-1), for i from 0 to 2^schema-1. It takes
+// the steps by which the bounds of Prometheus were found, so that the last digit
+// is theirs, too.
+func boundFraction(i int64, schema int32) float64 {
+	switch {
+	case i == 0:
+		return 0.5
+	case i%2 == 0:
+		return boundFraction(i/2, schema-1)
+	default:
+		return boundFraction(i-1, schema) * math.Exp2(math.Exp2(-float64(schema)))
+	}
 }

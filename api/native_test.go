@@ -29,6 +29,21 @@ func TestNativeBounds(t *testing.T) {
 	}
 }
 
+// TestNativeBoundsHaveTheLastDigitOfPrometheus protects dashboards that compare
+// what is pushed with what Prometheus shows.
+func TestNativeBoundsHaveTheLastDigitOfPrometheus(t *testing.T) {
+	t.Parallel()
+	want := []float64{
+		0.5, 0.5452538663326288, 0.5946035575013605, 0.6484197773255048,
+		0.7071067811865475, 0.7711054127039704, 0.8408964152537144, 0.9170040432046711,
+	}
+	for i, bound := range want {
+		if got := nativeBound(int64(i-len(want)), 3); got != bound {
+			t.Errorf("bound %d is %v, want %v", i, got, bound)
+		}
+	}
+}
+
 func TestNativeBuckets(t *testing.T) {
 	t.Parallel()
 	// spans takes pairs of an offset and a length.
