@@ -280,16 +280,16 @@ func (s *Store) DeleteGroups(ctx context.Context, id uuid.UUID, deadline time.Ti
 
 // Fence implements repository.Store. It inserts the commit's id itself: if
 // that is possible, the commit has not landed and never can. A commit that is
-// still open blocks it until that is decided.
+// still open blocks it until that is decided. The fence has no transaction id,
+// so that it is known for one when its own answer got lost.
 func (s *Store) Fence(ctx context.Context, id uuid.UUID) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	tag, err := s.pool.Exec(ctx, `INSERT INTO feed (commit_id, xid, at, keys)
-		VALUES ($1::uuid, pg_current_xact_id(), clock_timestamp(), '{}') ON CONFLICT DO NOTHING`, id.String())
-	if err != nil {
-		return false, wrap(err)
-	}
-	return tag.RowsAffected() == 0, nil
+	var committed bool
+	err := s.pool.QueryRow(ctx, `INSERT INTO feed AS f (commit_id, xid, at, keys)
+		VALUES ($1::uuid, '0', clock_timestamp(), '{}')
+		ON CONFLICT (commit_id) DO UPDATE SET at = f.at RETURNING xid <> '0'`, id.String()).Scan(&committed)
+	return committed, wrap(err)
 }
 
 // Answers implements repository.Store.

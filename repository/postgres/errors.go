@@ -53,9 +53,11 @@ func wrap(err error) error {
 }
 
 // wrapCommit translates an error of a statement that ends a transaction, after
-// which it can be open whether it was committed.
+// which it can be open whether it was committed. That a connection was closed
+// does not tell: pgx says so, too, when it was cut before the answer to a
+// COMMIT, and calls that safe to retry.
 func wrapCommit(err error) error {
-	if err == nil || pgconn.SafeToRetry(err) {
+	if err == nil || pgconn.SafeToRetry(err) && !errors.Is(err, pgconn.ErrConnClosed) {
 		return wrap(err)
 	}
 	var pgErr *pgconn.PgError
