@@ -74,7 +74,7 @@ func TestCurl(t *testing.T) {
 			for strings.Contains(script, "URL") {
 				script = strings.Replace(script, "URL", f.nextURL(), 1)
 			}
-			if got := runClient(t, nil, "bash", "-c", script); got != tt.says {
+			if got := runClient(t, "bash", "-c", script); got != tt.says {
 				t.Errorf("curl prints %q, want %q", got, tt.says)
 			}
 			f.exposes(t, tt.want)

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -17,15 +16,9 @@ const systemPython = "/usr/bin/python3"
 const nodeModules = "../../.deps/node_modules"
 
 // runClient runs a program and returns what it wrote. It must succeed.
-func runClient(t *testing.T, stdin io.Reader, name string, args ...string) string {
+func runClient(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	return runIn(t, "", stdin, name, args...)
-}
-
-// runIn is runClient in a folder.
-func runIn(t *testing.T, dir string, stdin io.Reader, name string, args ...string) string {
-	t.Helper()
-	out, err := command(t.Context(), dir, stdin, name, args...).CombinedOutput()
+	out, err := command(t.Context(), name, args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", name, err, out)
 	}
@@ -34,9 +27,8 @@ func runIn(t *testing.T, dir string, stdin io.Reader, name string, args ...strin
 
 // command is a program whose requests go where they say, whatever proxies the
 // environment names.
-func command(ctx context.Context, dir string, stdin io.Reader, name string, args ...string) *exec.Cmd {
+func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir, cmd.Stdin = dir, stdin
 	cmd.Env = append(os.Environ(), "NO_PROXY=*", "no_proxy=*")
 	return cmd
 }

@@ -23,7 +23,7 @@ func TestPythonClient(t *testing.T) {
 	f := newFleet(t, 3)
 	client := func(action, job, key, metric, value string) {
 		t.Helper()
-		runClient(t, nil, systemPython, "testdata/clients/client.py", action, f.nextURL(), job, key, metric, value)
+		runClient(t, systemPython, "testdata/clients/client.py", action, f.nextURL(), job, key, metric, value)
 	}
 	labels := oddLabels + `,job="py/job"`
 	group := "\ngroup{" + labels + "} pushed"
@@ -51,7 +51,7 @@ func TestPythonClientSeesRefusals(t *testing.T) {
 	needPython(t)
 	f := newFleet(t, 3)
 	put("/metrics/job/other", "# TYPE m counter\nm 1\n").run(t, f)
-	out, err := command(t.Context(), "", nil, systemPython, "testdata/clients/client.py", "push", f.nextURL(), "j", "{}", "m", "1").CombinedOutput()
+	out, err := command(t.Context(), systemPython, "testdata/clients/client.py", "push", f.nextURL(), "j", "{}", "m", "1").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "HTTP Error 400") {
 		t.Errorf("the client says %v: %s", err, out)
 	}
@@ -77,7 +77,7 @@ func TestNodeClient(t *testing.T) {
 	client := func(want, action, job, key, metric, value string, encoding ...string) {
 		t.Helper()
 		args := append([]string{"testdata/clients/client.js", action, f.nextURL(), job, key, metric, value}, encoding...)
-		cmd := command(t.Context(), "", nil, "node", args...)
+		cmd := command(t.Context(), "node", args...)
 		cmd.Env = append(cmd.Env, "NODE_PATH="+modules)
 		out, err := cmd.CombinedOutput()
 		if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() != 1) {
