@@ -132,16 +132,19 @@ func (c *catalog) plan(ops []*op, unchecked bool) plan {
 	return p
 }
 
-// contradicts reports whether a name that o would expose has another owner.
+// contradicts reports whether a name that o would expose has another owner, be
+// it another family of o, which only unchecked pushes can have.
 func (c *catalog) contradicts(o *op, unchecked bool) bool {
+	own := map[string]bool{}
 	for _, claim := range o.claims {
 		known, ok := c.names[claim.Name]
 		if ok && known.Mixed && unchecked {
 			continue
 		}
-		if ok && known != (Claim{Claim: claim}) {
+		if ok && known != (Claim{Claim: claim}) || own[claim.Name] {
 			return true
 		}
+		own[claim.Name] = unchecked
 	}
 	return false
 }

@@ -190,10 +190,7 @@ func (r *Repository) commitExclusive(ctx context.Context, o *op) ([]*op, error) 
 	if err := r.compare(ctx, tx, b.ops, map[string][]string{o.Key.Job(): others}); err != nil {
 		return b.ops, err
 	}
-	claims := make([]Claim, len(o.claims))
-	for i, c := range o.claims {
-		claims[i] = Claim{Claim: c, Mixed: clash != nil}
-	}
+	claims := o.distinctClaims(clash != nil)
 	job := JobShape{Job: o.Key.Job(), Shape: o.Key.Shape(), Shared: len(others) > 0}
 	if o.orphan {
 		// The group is not created, so its shape is not the job's.
@@ -216,6 +213,17 @@ func (r *Repository) commitExclusive(ctx context.Context, o *op) ([]*op, error) 
 		r.catalog.bump(epoch, claims, job)
 	}
 	return r.settle(ctx, c, b, err)
+}
+
+// distinctClaims returns one claim for each name that o exposes. Two families
+// of an unchecked push can claim one: then they clash, and its owner does not
+// matter.
+func (o *op) distinctClaims(mixed bool) []Claim {
+	byName := make(map[string]Claim, len(o.claims))
+	for _, c := range o.claims {
+		byName[c.Name] = Claim{Claim: c, Mixed: mixed}
+	}
+	return slices.Collect(maps.Values(byName))
 }
 
 // inspect catches up within tx, and returns how o's names clash with the state
