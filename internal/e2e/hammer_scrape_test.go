@@ -65,6 +65,7 @@ func (h *hammer) scrapeLoop(i int) {
 		code, body, err := f.get(h.t.Context(), h.client, r.url)
 		scrape.end = h.now()
 		if h.lossy && (err != nil || code == http.StatusServiceUnavailable) {
+			h.pause()
 			continue
 		}
 		if err == nil && code != http.StatusOK {

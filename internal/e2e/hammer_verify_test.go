@@ -126,7 +126,7 @@ func (h *hammer) checkAnswers(rows []repository.HistoryRow) {
 	}
 	for id, r := range h.replies {
 		if err := r.agrees(byAgent[id]); err != nil {
-			h.t.Errorf("request %s, %s: answered %d %s: %v: %+v", id, r.request, r.code, r.body, err, byAgent[id])
+			h.t.Errorf("request %s, %s: answered %d %s: %v:\n%s", id, r.request, r.code, r.body, err, describe(byAgent[id]))
 		}
 	}
 	if h.t.Failed() {
@@ -212,15 +212,23 @@ func concerns(key exposition.GroupingKey, line string) bool {
 	return len(key.Labels()) > 0
 }
 
-// lastRows describes the last rows of a group, and the last wipe.
+// lastRows describes the last rows of a group, wipes included.
 func lastRows(rows []repository.HistoryRow, digest exposition.Digest) string {
 	const most = 4
-	var lines []string
+	var its []repository.HistoryRow
 	for _, row := range rows {
 		if row.Method == repository.Wipe || row.Key.Digest() == digest {
-			lines = append(lines, fmt.Sprintf("    %d %s %s %s accepted=%t affected=%d commit=%s replica=%s %s %s\n", row.Seq,
-				row.At.Format("15:04:05.000000"), row.Method, row.Key, row.Accepted, row.Affected, row.Commit, row.Replica, row.UserAgent, row.Families))
+			its = append(its, row)
 		}
 	}
-	return strings.Join(lines[max(0, len(lines)-most):], "")
+	return describe(its[max(0, len(its)-most):])
+}
+
+func describe(rows []repository.HistoryRow) string {
+	var b strings.Builder
+	for _, row := range rows {
+		fmt.Fprintf(&b, "    %d %s %s %s accepted=%t affected=%d commit=%s replica=%s %s %s\n", row.Seq,
+			row.At.Format("15:04:05.000000"), row.Method, row.Key, row.Accepted, row.Affected, row.Commit, row.Replica, row.UserAgent, row.Families)
+	}
+	return b.String()
 }
