@@ -154,7 +154,7 @@ func (t *tx) Prune(ctx context.Context, held repository.Held) error {
 		(SELECT 1 FROM unnest($1::bytea[], $2::bytea[]) h (job, shape) WHERE h.job = s.job AND h.shape = s.digest)`, jobs, shapes)
 	batch.Queue(`DELETE FROM jobs j WHERE NOT EXISTS (SELECT 1 FROM unnest($1::bytea[]) h WHERE h = j.digest)`, jobs)
 	batch.Queue(`UPDATE jobs j SET shared = false, shape = h.shape
-		FROM (SELECT u.job, min(u.shape) FROM unnest($1::bytea[], $2::bytea[]) u (job, shape) GROUP BY u.job HAVING count(*) = 1) h (job, shape)
+		FROM (SELECT u.job, (array_agg(u.shape))[1] FROM unnest($1::bytea[], $2::bytea[]) u (job, shape) GROUP BY u.job HAVING count(*) = 1) h (job, shape)
 		WHERE h.job = j.digest AND j.shared`, jobs, shapes)
 	batch.Queue(`UPDATE catalog SET epoch = epoch + 1`)
 	if err := t.SendBatch(ctx, batch).Close(); err != nil {

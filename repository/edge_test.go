@@ -1,0 +1,216 @@
+package repository_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
+)
+
+// TestDataThatTheDatabaseRefuses protects the neighbours of a push whose data
+// makes the database refuse the commit that they are all in.
+func TestDataThatTheDatabaseRefuses(t *testing.T) {
+	t.Parallel()
+	replicas, url := newReplicas(t, 1)
+	r := replicas[0]
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if err := push(t, r, repository.Put, fmt.Sprintf("job/a/i/%d", i), "m 1\n"); err != nil {
+				t.Errorf("a good push: %v", err)
+			}
+		})
+		wg.Go(func() {
+			bad := []exposition.Family{{Name: "bad", Help: "no \x00 in jsonb", Metrics: []exposition.Metric{{Value: 1}}}}
+			p := repository.Push{Request: repository.Request{Method: repository.Put}, Key: key(t, fmt.Sprintf("job/b/i/%d", i)), Families: bad}
+			if err := r.Push(t.Context(), p); !errors.Is(err, exposition.ErrInconsistent) {
+				t.Errorf("a bad push: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := strings.Count(scrape(t, r), "\nm{"); n != 20 {
+		t.Errorf("%d good pushes are exposed, want 20", n)
+	}
+	rejected := 0
+	for _, row := range history(t, url) {
+		if !row.Accepted && row.Reason != "" {
+			rejected++
+		}
+	}
+	if rejected != 20 {
+		t.Errorf("%d rejected pushes are in the history, want 20", rejected)
+	}
+}
+
+// TestRequestSentTwice protects newer pushes from a proxy that sends a request
+// a second time: it gets the first one's answer and changes nothing.
+func TestRequestSentTwice(t *testing.T) {
+	t.Parallel()
+	replicas, url := newReplicas(t, 2)
+	send := func(r *repository.Repository, id, body string) error {
+		k := key(t, "job/a")
+		families, err := exposition.ParseText(strings.NewReader(body), exposition.LegacyNames)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := repository.Push{Request: repository.Request{Method: repository.Put, ID: id, BodyDigest: [32]byte([]byte(fmt.Sprintf("%32s", body)))}, Key: k}
+		p.Families, p.Refused = exposition.Normalize(k, families, exposition.Rules{})
+		return r.Push(t.Context(), p)
+	}
+	for _, step := range []struct {
+		what, id, body string
+		refused        bool
+		rows           int
+	}{
+		{"a push", "1", "m 1\n", false, 1},
+		{"a newer push", "2", "m 2\n", false, 2},
+		{"the first one again", "1", "m 1\n", false, 2},
+		{"a refused push", "3", "m 3\nm 4\n", true, 3},
+		{"the refused one again", "3", "m 3\nm 4\n", true, 3},
+		{"another body under the same id", "2", "m 5\n", false, 4},
+		{"a push without an id", "", "m 6\n", false, 5},
+		{"and again", "", "m 6\n", false, 6},
+	} {
+		err := send(replicas[step.rows%2], step.id, step.body)
+		if refused := errors.Is(err, exposition.ErrInconsistent); refused != step.refused || err != nil && !refused {
+			t.Errorf("%s: %v", step.what, err)
+		}
+		if n := len(history(t, url)); n != step.rows {
+			t.Errorf("%s: history has %d rows, want %d", step.what, n, step.rows)
+		}
+	}
+	t.Run("both at the same time", func(t *testing.T) {
+		var wg sync.WaitGroup
+		for i := range 10 {
+			wg.Go(func() {
+				if err := send(replicas[i%2], "at once", "m 7\n"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := len(history(t, url)); n != 7 {
+			t.Errorf("history has %d rows, want 7", n)
+		}
+	})
+}
+
+// TestHostileHeaders protects pushes from what strangers write into headers.
+func TestHostileHeaders(t *testing.T) {
+	t.Parallel()
+	replicas, url := newReplicas(t, 1)
+	hostile := "a\x00b\xff\n" + strings.Repeat("é", 10_000)
+	p := repository.Push{Key: key(t, "job/a"), Request: repository.Request{
+		Method: repository.Put, ID: hostile, Client: hostile, Username: hostile, UserAgent: hostile}}
+	if err := replicas[0].Push(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	row := history(t, url)[0]
+	for _, s := range []string{row.ID, row.Client, row.Username, row.UserAgent} {
+		if !strings.HasPrefix(s, "a b\uFFFD é") || len(s) > 256 {
+			t.Errorf("the history has %q", s)
+		}
+	}
+}
+
+// TestWaitsForTheDatabase protects a start before the database's: the gateway
+// waits, tells so, and pushes wait within their deadline.
+func TestWaitsForTheDatabase(t *testing.T) {
+	t.Parallel()
+	logger := slog.New(slog.DiscardHandler)
+	store, err := postgres.Open(t.Context(), postgres.Options{URL: "postgres://u@127.0.0.1:1/none", Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := repository.New(store, repository.Options{Logger: logger, Registry: prometheus.NewRegistry()})
+	defer r.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := r.Ready(ctx); !errors.Is(err, repository.ErrUnavailable) {
+		t.Errorf("ready: %v", err)
+	}
+	if _, err := r.Snapshot(ctx, false); !errors.Is(err, repository.ErrUnavailable) {
+		t.Errorf("snapshot: %v", err)
+	}
+	if err := r.Push(ctx, repository.Push{Key: key(t, "job/a"), Request: repository.Request{Method: repository.Put}}); !errors.Is(err, repository.ErrUnavailable) {
+		t.Errorf("push: %v", err)
+	}
+	if err := r.Wipe(ctx, repository.Request{Method: repository.Wipe}); !errors.Is(err, repository.ErrUnavailable) {
+		t.Errorf("wipe: %v", err)
+	}
+}
+
+// TestUnreadableRow protects all other groups from a row that somebody has
+// changed by hand.
+func TestUnreadableRow(t *testing.T) {
+	t.Parallel()
+	replicas, url := newReplicas(t, 1)
+	for _, path := range []string{"job/a", "job/b"} {
+		if err := push(t, replicas[0], repository.Put, path, "m 1\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	if _, err := c.Exec(t.Context(), `UPDATE push_group SET families = '{"m": 7}' WHERE job = 'b'`); err != nil {
+		t.Fatal(err)
+	}
+	got := scrape(t, open(t, url))
+	if !strings.Contains(got, `m{instance="",job="a"} 1`) || strings.Contains(got, `job="b"`) {
+		t.Errorf("exposition is\n%s", got)
+	}
+}
+
+var unique atomic.Int64
+
+// TestPrune protects the tables from names that come and never come back.
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	replicas, url := newReplicas(t, 1, func(o *repository.Options) { o.MaintainInterval = 20 * time.Millisecond })
+	if err := push(t, replicas[0], repository.Put, "job/a", "stays 1\n"); err != nil {
+		t.Fatal(err)
+	}
+	for range 12 {
+		var body strings.Builder
+		for range 1000 {
+			fmt.Fprintf(&body, "goes_%d 1\n", unique.Add(1))
+		}
+		if err := push(t, replicas[0], repository.Put, "job/b", body.String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := push(t, replicas[0], repository.Delete, "job/b", ""); err != nil {
+		t.Fatal(err)
+	}
+	c, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for names := 12_001; names > 11_000; {
+		if err := c.QueryRow(ctx, "SELECT count(*) FROM names, pg_sleep(0.02)").Scan(&names); err != nil {
+			t.Fatalf("%d names are not forgotten: %v", names, err)
+		}
+	}
+	if err := push(t, replicas[0], repository.Put, "job/c", "# TYPE goes_1 counter\ngoes_1 1\nstays 1\n"); err != nil {
+		t.Errorf("a forgotten name with another type: %v", err)
+	}
+}
