@@ -104,6 +104,9 @@ func launch(t testing.TB, database string, flags ...string) *replica {
 	go r.readLog(stderr, address)
 	t.Cleanup(func() {
 		r.kill()
+		if log := r.logged(); strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic") {
+			t.Errorf("%s has a data race or a panic", r.url)
+		}
 		if t.Failed() {
 			t.Logf("log of %s:\n%s", r.url, r.logged())
 		}
@@ -126,7 +129,7 @@ func (r *replica) readLog(stderr io.Reader, address chan<- string) {
 	for lines.Scan() {
 		line := lines.Text()
 		r.mu.Lock()
-		if r.log.Len() < 1<<20 {
+		if r.log.Len() < 1<<20 || strings.Contains(line, "DATA RACE") {
 			fmt.Fprintln(&r.log, line)
 		}
 		r.mu.Unlock()
