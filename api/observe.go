@@ -61,8 +61,12 @@ func rescue(c echo.Context, next echo.HandlerFunc) (err error) {
 
 func (s *Server) log(c echo.Context, start time.Time, err error, cut bool) {
 	level := slog.LevelDebug
-	if (cut || c.Response().Status >= http.StatusInternalServerError) && !clientGone(c) {
+	switch status := c.Response().Status; {
+	case clientGone(c):
+	case cut, status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable:
 		level = slog.LevelError
+	case status == http.StatusServiceUnavailable:
+		level = slog.LevelWarn // an outage of the database, or the start or end of this process
 	}
 	attrs := []slog.Attr{
 		slog.String("method", c.Request().Method),

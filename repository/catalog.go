@@ -135,7 +135,10 @@ func (c *catalog) plan(ops []*op, unchecked bool) plan {
 // contradicts reports whether a name that o would expose has another owner, be
 // it another family of o, which only unchecked pushes can have.
 func (c *catalog) contradicts(o *op, unchecked bool) bool {
-	own := map[string]bool{}
+	var own map[string]bool
+	if unchecked {
+		own = make(map[string]bool, len(o.claims))
+	}
 	for _, claim := range o.claims {
 		known, ok := c.names[claim.Name]
 		if ok && known.Mixed && unchecked {
@@ -144,7 +147,9 @@ func (c *catalog) contradicts(o *op, unchecked bool) bool {
 		if ok && known != (Claim{Claim: claim}) || own[claim.Name] {
 			return true
 		}
-		own[claim.Name] = unchecked
+		if unchecked {
+			own[claim.Name] = true
+		}
 	}
 	return false
 }
