@@ -90,7 +90,7 @@ func parseFlags(args []string, stdout io.Writer) (*config, error) {
 	case answered:
 		return nil, errAnswered
 	case err != nil:
-		return nil, fmt.Errorf("%w (see --help)", err)
+		return nil, fmt.Errorf("%w (see --help)", blame(app, args, err))
 	}
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -98,6 +98,21 @@ func parseFlags(args []string, stdout io.Writer) (*config, error) {
 	c.shown = shownFlags(app)
 	c.ignored = persistence.given()
 	return c, nil
+}
+
+// blame names the flag whose value cannot be read, if that is the error: the
+// values do not know whose they are.
+func blame(app *kingpin.Application, args []string, err error) error {
+	parsed, unreadable := app.ParseContext(args)
+	if unreadable != nil {
+		return err
+	}
+	for _, e := range parsed.Elements {
+		if flag, ok := e.Clause.(*kingpin.FlagClause); ok && e.Value != nil && flag.Model().Value.Set(*e.Value) != nil {
+			return fmt.Errorf("--%s: %w", flag.Model().Name, err)
+		}
+	}
+	return err
 }
 
 func (c *config) addWebFlags(app *kingpin.Application) {

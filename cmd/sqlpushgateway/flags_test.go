@@ -31,7 +31,7 @@ func TestFlagsHaveTheDefaultsOfAPushgateway(t *testing.T) {
 	if c.names() != exposition.LegacyNames || c.timestampMode() != exposition.RejectTimestamps || c.recursiveDelete || c.mergeSelfMetrics {
 		t.Errorf("got %+v, want pushes treated as a Pushgateway does", c)
 	}
-	if c.maxBodyBytes != 32<<20 || c.pushTimeout != 5*time.Second || c.committers != 2 || time.Duration(c.retention) != 30*24*time.Hour {
+	if c.maxBodyBytes != 16<<20 || c.pushTimeout != 5*time.Second || c.committers != 2 || time.Duration(c.retention) != 30*24*time.Hour {
 		t.Errorf("got %+v, want the defaults that the help names", c)
 	}
 	if len(c.ignored) != 0 {
@@ -102,14 +102,14 @@ func TestWrongFlagsAreExplainedOnOneLine(t *testing.T) {
 		want string
 	}{
 		"no database":                    {nil, "set --database.url or DATABASE_URL"},
-		"a database that is no URL":      {[]string{"--database.url=host=db password=hunter2"}, "must look like postgres://"},
+		"a database that is no URL":      {[]string{"--database.url=host=db password=hunter2"}, "--database.url: the database's URL must look like postgres://"},
 		"a password with a slash":        {[]string{"--database.url=postgres://u:hunter2/x@db/d"}, "percent-encoded"},
 		"an unknown flag":                {[]string{someURL, "--web.frobnicate"}, "unknown long flag '--web.frobnicate'"},
 		"an argument":                    {[]string{someURL, "surplus"}, "unexpected surplus"},
-		"an unknown choice":              {[]string{someURL, "--push.timestamps=maybe"}, "must be one of reject, drop, keep"},
-		"a network that is none":         {[]string{someURL, "--web.trusted-proxies=10.0.0.0/99"}, "must be networks like 10.0.0.0/8"},
-		"a size that is none":            {[]string{someURL, "--web.max-body-bytes=-1"}, "must be a size like"},
-		"a duration without unit":        {[]string{someURL, "--push.timeout=5"}, "missing unit in duration"},
+		"an unknown choice":              {[]string{someURL, "--push.timestamps=maybe"}, "--push.timestamps: must be one of reject, drop, keep"},
+		"a network that is none":         {[]string{someURL, "--web.trusted-proxies=10.0.0.0/99"}, "--web.trusted-proxies: must be networks like 10.0.0.0/8"},
+		"a size that is none":            {[]string{someURL, "--web.max-body-bytes=-1"}, "--web.max-body-bytes: must be a size like"},
+		"a duration without unit":        {[]string{someURL, "--push.timeout=5"}, "--push.timeout: time: missing unit in duration"},
 		"a push timeout of nothing":      {[]string{someURL, "--push.timeout=0s"}, "--push.timeout=0s: must be at least 100ms"},
 		"a negative delay":               {[]string{someURL, "--shutdown.delay=-1s"}, "--shutdown.delay=-1s: must be at least 0s"},
 		"fewer connections than needed":  {[]string{someURL, "--database.max-connections=3"}, "must be at least 4 with --database.committers=2"},
