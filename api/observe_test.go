@@ -21,7 +21,7 @@ func TestRequestLog(t *testing.T) {
 		want    []string
 	}{
 		{"a success is for debugging", &fakeGateway{}, []string{"level=DEBUG", "method=PUT", "route=/metrics/job/*", "status=200", "duration="}},
-		{"an outage is an error", &fakeGateway{err: repository.ErrUnavailable}, []string{"level=ERROR", "status=503", `err="database unavailable"`}},
+		{"an outage is a warning", &fakeGateway{err: repository.ErrUnavailable}, []string{"level=WARN", "status=503", `err="database unavailable"`}},
 		{"an internal error has its details", &fakeGateway{err: errors.New("detail")}, []string{"level=ERROR", "status=500", "err=detail", "incident="}},
 		{"a panic has its stack", &panickingGateway{}, []string{"level=ERROR", "status=500", `err="panic: boom"`, "stack=", "incident="}},
 	}
