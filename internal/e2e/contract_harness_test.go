@@ -174,14 +174,21 @@ type contractCase struct {
 
 // runContract runs the cases against one replica and against three.
 func runContract(t *testing.T, cases []contractCase, flags ...string) {
+	eachSize(t, func(t *testing.T, n int) {
+		f := newFleet(t, n, append(flags, "--web.enable-admin-api")...)
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) { c.run(t, f) })
+		}
+	})
+}
+
+// eachSize runs a test for one replica and for three.
+func eachSize(t *testing.T, test func(t *testing.T, n int)) {
 	t.Parallel()
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d replicas", n), func(t *testing.T) {
 			t.Parallel()
-			f := newFleet(t, n, append(flags, "--web.enable-admin-api")...)
-			for _, c := range cases {
-				t.Run(c.name, func(t *testing.T) { c.run(t, f) })
-			}
+			test(t, n)
 		})
 	}
 }

@@ -39,9 +39,10 @@ func TestOwnMetricsContract(t *testing.T) {
 
 // TestMergedMetricsContract protects the mode in which one scrape has the
 // pushed metrics and the gateway's own.
-func TestMergedMetricsContract(t *testing.T) {
-	t.Parallel()
-	f := newFleet(t, 3, "--web.self-metrics=merged")
+func TestMergedMetricsContract(t *testing.T) { eachSize(t, mergedMetrics) }
+
+func mergedMetrics(t *testing.T, replicas int) {
+	f := newFleet(t, replicas, "--web.self-metrics=merged")
 	for _, s := range []step{
 		put("/metrics/job/j", "# HELP go_goroutines pushed\n# TYPE go_goroutines gauge\ngo_goroutines 3\nm 1\n"),
 		put("/metrics/job/k", "# TYPE go_goroutines counter\ngo_goroutines 3\n").refused("--web.self-metrics=separate"),

@@ -125,9 +125,10 @@ func TestRouteContract(t *testing.T) {
 
 // TestDisabledAdminContract protects a gateway without the admin API, which
 // the cases above cannot do without.
-func TestDisabledAdminContract(t *testing.T) {
-	t.Parallel()
-	f := newFleet(t, 3)
+func TestDisabledAdminContract(t *testing.T) { eachSize(t, disabledAdmin) }
+
+func disabledAdmin(t *testing.T, replicas int) {
+	f := newFleet(t, replicas)
 	put("/metrics/job/j", sample).run(t, f)
 	checkRoutes(t, f, []route{
 		{"PUT", "/api/v1/admin/wipe", 404, "", "--web.enable-admin-api"}, {"DELETE", "/api/v1/admin/wipe", 404, "", ""},
@@ -139,10 +140,11 @@ func TestDisabledAdminContract(t *testing.T) {
 }
 
 // TestPrefixContract protects the paths below a prefix.
-func TestPrefixContract(t *testing.T) {
-	t.Parallel()
+func TestPrefixContract(t *testing.T) { eachSize(t, prefix) }
+
+func prefix(t *testing.T, replicas int) {
 	f, database := &fleet{}, newDatabase(t)
-	for range 3 {
+	for range replicas {
 		r := launch(t, database, "--web.external-url=http://gateway.example/push", "--web.telemetry-path=/scrape")
 		f.urls = append(f.urls, r.url)
 		r.url += "/push"

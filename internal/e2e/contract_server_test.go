@@ -174,6 +174,16 @@ func TestTerminationFinishesPushes(t *testing.T) {
 	}
 }
 
+// TestIdleReplicaEndsOnTermination protects the unit that counts failures.
+func TestIdleReplicaEndsOnTermination(t *testing.T) {
+	t.Parallel()
+	r := startReplica(t, newDatabase(t))
+	r.terminate()
+	if code := r.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("the exit code is %d\n%s", code, r.logged())
+	}
+}
+
 // TestQuitContract protects the end by HTTP.
 func TestQuitContract(t *testing.T) {
 	t.Parallel()
