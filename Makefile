@@ -5,6 +5,7 @@ SHELL       := /bin/bash
 STATICCHECK := bin/staticcheck-v0.8.2
 FUZZTIME    ?= 10s
 COUNT       ?= 10
+SOAK        ?= 10m
 ARGS        ?=
 
 GIT      = git -C $(CURDIR)
@@ -40,8 +41,9 @@ test-matrix: deps ## Run the SQL tests on PostgreSQL 14 and 18
 	@scripts/matrix.sh
 
 .PHONY: soak
-soak: deps ## Run all tests COUNT times (10)
+soak: deps ## Run all tests COUNT times (10), then kills and outages under load for SOAK (10m)
 	go test -race -shuffle=on -count=$(COUNT) -timeout=0 ./...
+	SOAK=$(SOAK) go test -race -count=1 -timeout=0 -run '^TestSoak$$' ./internal/e2e
 
 .PHONY: bench
 bench: deps ## Run the benchmarks
