@@ -149,10 +149,10 @@ func (t *tx) Prune(ctx context.Context, held repository.Held) error {
 		jobs, shapes = append(jobs, digest(j.Job)), append(shapes, digest(j.Shape))
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(`DELETE FROM names n WHERE NOT EXISTS (SELECT 1 FROM unnest($1::bytea[]) h WHERE h = n.digest)`, names)
-	batch.Queue(`DELETE FROM shapes s WHERE NOT EXISTS
-		(SELECT 1 FROM unnest($1::bytea[], $2::bytea[]) h (job, shape) WHERE h.job = s.job AND h.shape = s.digest)`, jobs, shapes)
-	batch.Queue(`DELETE FROM jobs j WHERE NOT EXISTS (SELECT 1 FROM unnest($1::bytea[]) h WHERE h = j.digest)`, jobs)
+	// NOT IN is looked up in a hash table, whatever the settings of a commit.
+	batch.Queue(`DELETE FROM names WHERE digest NOT IN (SELECT unnest($1::bytea[]))`, names)
+	batch.Queue(`DELETE FROM shapes WHERE (job, digest) NOT IN (SELECT * FROM unnest($1::bytea[], $2::bytea[]))`, jobs, shapes)
+	batch.Queue(`DELETE FROM jobs WHERE digest NOT IN (SELECT unnest($1::bytea[]))`, jobs)
 	batch.Queue(`UPDATE jobs j SET shared = false, shape = h.shape
 		FROM (SELECT u.job, (array_agg(u.shape))[1] FROM unnest($1::bytea[], $2::bytea[]) u (job, shape) GROUP BY u.job HAVING count(*) = 1) h (job, shape)
 		WHERE h.job = j.digest AND j.shared`, jobs, shapes)
