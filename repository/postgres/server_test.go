@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/internal/pgtest"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
 	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
@@ -209,4 +210,37 @@ func TestCatchUpPlan(t *testing.T) {
 			t.Errorf("the plan reads a whole table: %s", line)
 		}
 	}
+}
+
+// TestCommitPlan protects the cost of a push from what is stored: plans are
+// made once, by the first pushes, when the tables are empty.
+func TestCommitPlan(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, postgres.Migrate)
+	r, c := newReplica(t, url), connect(t, url)
+	commit := func(method repository.Method, path string) {
+		t.Helper()
+		commit := r.commit(method, "m 1\n", path)
+		commit.Names = []repository.Claim{{Claim: exposition.Claim{Name: "m", Owner: "m", Type: exposition.Untyped}}}
+		commit.Jobs = []repository.JobShape{{Job: "a", Shape: "instance\xffjob"}}
+		r.must(r.CommitOn(t.Context(), c, commit))
+	}
+	all := func() {
+		for _, method := range []repository.Method{repository.Put, repository.Put, repository.Post, repository.Delete} {
+			commit(method, "job/a/instance/b")
+		}
+	}
+	all()
+	exec(t, c, `INSERT INTO push_group (key, labels, job, families)
+		SELECT sha256(i::text::bytea), '{"job": "a"}', 'a', '{}' FROM generate_series(1, 2000) i`)
+	exec(t, c, `INSERT INTO names SELECT sha256(i::text::bytea), i, i, 'gauge' FROM generate_series(1, 2000) i`)
+	exec(t, c, `INSERT INTO jobs SELECT sha256(i::text::bytea), i, '' FROM generate_series(1, 2000) i`)
+	exec(t, c, "BEGIN")
+	all()
+	read := query[int](t, c, `SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::int
+		FROM pg_stat_xact_user_tables WHERE relname <> 'catalog'`)
+	if read > 100 {
+		t.Errorf("four small commits read %d rows", read)
+	}
+	exec(t, c, "ROLLBACK")
 }
