@@ -20,11 +20,12 @@ const maxAttempts = 50
 // commitLoop takes what waits and commits it, until ctx ends.
 func (r *Repository) commitLoop(ctx context.Context) {
 	for {
-		ops := r.queue.take(ctx)
+		ops, done := r.queue.take(ctx)
 		if ops == nil {
 			return
 		}
 		r.commit(ctx, ops)
+		done()
 	}
 }
 

@@ -17,6 +17,10 @@ const (
 	// minBudget is how long before its deadline a request may still be
 	// committed: shorter ones would only be sent to miss it.
 	minBudget = 50 * time.Millisecond
+	// patience is how long ops wait for the commit in flight before another one
+	// begins beside it: fewer and larger commits cost everybody less, but a slow
+	// one must not hold up the others.
+	patience = 20 * time.Millisecond
 )
 
 // op is a push, or the deletion of one group, on its way into a commit.
@@ -86,9 +90,12 @@ type queue struct {
 	ops    []*op
 	bytes  int
 	filled chan struct{} // has room for one token: "look at ops"
+	turn   chan struct{} // has a token while a commit is in flight
 }
 
-func newQueue() *queue { return &queue{filled: make(chan struct{}, 1)} }
+func newQueue() *queue {
+	return &queue{filled: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
+}
 
 // put adds an op and reports whether there was room.
 func (q *queue) put(o *op) bool {
@@ -111,18 +118,41 @@ func (q *queue) wake() {
 }
 
 // take returns what waits, up to the limits of a commit, as soon as there is
-// something. It returns nil when ctx ends.
-func (q *queue) take(ctx context.Context) []*op {
+// something and no commit is in flight, or has been for long. The caller calls
+// done after the commit. It returns nil when ctx ends.
+func (q *queue) take(ctx context.Context) (ops []*op, done func()) {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return nil, nil
 		case <-q.filled:
 		}
+		done := q.awaitTurn(ctx)
 		if ops := q.pop(); len(ops) > 0 {
-			return ops
+			return ops, done
 		}
+		done()
 	}
+}
+
+// awaitTurn returns at the end of the commit in flight, but waits no longer
+// than its patience.
+func (q *queue) awaitTurn(ctx context.Context) (done func()) {
+	done = func() { <-q.turn }
+	select {
+	case q.turn <- struct{}{}:
+		return done
+	default:
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case q.turn <- struct{}{}:
+		return done
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return func() {}
 }
 
 func (q *queue) pop() []*op {
