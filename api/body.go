@@ -46,13 +46,17 @@ type body struct {
 	digest   hash.Hash // nil if nobody asks for it
 	size     int       // of what was read so far
 	inFlight *atomic.Int64
-	room     int64 // for bytes in flight
+	reserved int64 // of them
+	room     int64 // for them
 	release  func()
 }
 
 // errCrowded says that so much is being pushed at once that it would take too
-// much memory.
-var errCrowded = fmt.Errorf("%w: too many large pushes at once", repository.ErrUnavailable)
+// much memory. The first bytes of a body are free, so that nobody can keep the
+// pushes of others away by holding large ones.
+var errCrowded = fmt.Errorf("%w: too many large pushes at once", repository.ErrOverloaded)
+
+const freeBytes = 64 << 10
 
 // openBody begins to read the body. The caller closes it.
 func (s *Server) openBody(c echo.Context, digest bool) (*body, error) {
@@ -88,7 +92,7 @@ func (s *Server) openBody(c echo.Context, digest bool) (*body, error) {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.decoded.Read(p)
 	b.size += n
-	if b.inFlight.Add(int64(n)) > b.room {
+	if b.reserve() > b.room && b.reserved > 0 {
 		return 0, errCrowded
 	}
 	if b.digest != nil {
@@ -100,10 +104,20 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, b.wrap(err)
 }
 
-// Close gives the decoder back. Nothing may be read after it.
+// Close gives the decoder and the room back, once the push is no longer in
+// memory. Nothing may be read after it.
 func (b *body) Close() {
-	b.inFlight.Add(-int64(b.size))
+	b.inFlight.Add(-b.reserved)
+	b.reserved = 0
 	b.release()
+}
+
+// reserve counts what was read among the bytes in flight of all bodies, and
+// returns their number.
+func (b *body) reserve() int64 {
+	more := max(int64(b.size)-freeBytes, 0) - b.reserved
+	b.reserved += more
+	return b.inFlight.Add(more)
 }
 
 // wrap says that an error is one of compression, unless it is about size.

@@ -35,6 +35,7 @@ var meanings = []struct {
 	{is(exposition.ErrMalformed), http.StatusBadRequest, "malformed"},
 	{is(exposition.ErrTimestamp), http.StatusBadRequest, "timestamp"},
 	{is(exposition.ErrInconsistent), http.StatusBadRequest, "inconsistent"},
+	{is(repository.ErrOverloaded), http.StatusServiceUnavailable, "overloaded"},
 	{is(repository.ErrUnavailable), http.StatusServiceUnavailable, "unavailable"},
 	{is(repository.ErrConflict), http.StatusServiceUnavailable, "conflict"},
 	{is(context.DeadlineExceeded), http.StatusServiceUnavailable, "unavailable"},
@@ -44,7 +45,7 @@ var meanings = []struct {
 // reasons are the values of the reason label.
 var reasons = []string{
 	"grouping_key", "malformed", "compression", "too_large", "timestamp",
-	"inconsistent", "unavailable", "conflict", "internal",
+	"inconsistent", "overloaded", "unavailable", "conflict", "internal",
 }
 
 func is(target error) func(error) bool {
@@ -108,6 +109,8 @@ func (s *Server) explain(err error, code int, c echo.Context) string {
 		return "internal error: the gateway's log has the details under incident " + incident
 	case errors.Is(err, repository.ErrUnknown):
 		return "the database did not confirm in time whether this was done: send it again"
+	case errors.Is(err, repository.ErrOverloaded):
+		return "too much is being pushed at once, so nothing was done: try again"
 	case errors.Is(err, repository.ErrConflict):
 		return "other requests changed the same metrics all the time, so nothing was done: try again"
 	case code == http.StatusServiceUnavailable:

@@ -65,7 +65,12 @@ func (s *Server) store(c echo.Context, method repository.Method) error {
 		return err
 	}
 	p := repository.Push{Request: s.request(r, method), Key: key}
-	families, err := s.read(c, &p.Request)
+	b, err := s.openBody(c, p.ID != "")
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	families, err := s.read(c, b, &p.Request)
 	if err == nil {
 		families, err = exposition.Normalize(key, families, rules)
 	}
@@ -83,12 +88,7 @@ func (s *Server) store(c echo.Context, method repository.Method) error {
 }
 
 // read reads the body, and adds its size and digest to the request.
-func (s *Server) read(c echo.Context, req *repository.Request) ([]exposition.Family, error) {
-	b, err := s.openBody(c, req.ID != "")
-	if err != nil {
-		return nil, err
-	}
-	defer b.Close()
+func (s *Server) read(c echo.Context, b *body, req *repository.Request) ([]exposition.Family, error) {
 	families, err := s.parse(c.Request().Header.Get(echo.HeaderContentType), b)
 	req.Bytes = b.size
 	if b.digest != nil {

@@ -74,6 +74,9 @@ func NewGroupingKey(labels map[string]string, scheme NameScheme) (GroupingKey, e
 		}
 	}
 	k.canonical = b.String()
+	if len(k.canonical) > maxKeyBytes {
+		return GroupingKey{}, keyError("the grouping key has more than %d bytes: each series repeats it, so keep it short", maxKeyBytes)
+	}
 	k.digest = sha256.Sum256([]byte(k.canonical))
 	return k, nil
 }

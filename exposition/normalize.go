@@ -49,6 +49,9 @@ func Normalize(key GroupingKey, families []Family, rules Rules) ([]Family, error
 	if !slices.IsSortedFunc(normalized, compareFamilies) {
 		slices.SortFunc(normalized, compareFamilies)
 	}
+	if err := checkRenderedSize(key, normalized); err != nil {
+		return nil, err
+	}
 	if rules.Unchecked {
 		return normalized, nil
 	}

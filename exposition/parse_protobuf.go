@@ -24,10 +24,14 @@ func ParseProtobuf(r io.Reader, limit int64) ([]Family, error) {
 		return nil, malformed("the body is larger than %d bytes: split the push", limit)
 	}
 	var messages []*dto.MetricFamily
+	count := 0
 	for rest := body; len(rest) > 0; {
 		message, n := protowire.ConsumeBytes(rest)
 		if n < 0 {
 			return nil, notProtobuf(len(body)-len(rest), protowire.ParseError(n))
+		}
+		if count += familyMessage.count(message, maxMessages-count); count > maxMessages {
+			return nil, malformed("the body has more than %d metrics, labels and buckets: push less at once", maxMessages)
 		}
 		family := &dto.MetricFamily{}
 		if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(message, family); err != nil {

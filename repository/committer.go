@@ -146,7 +146,7 @@ func (r *Repository) settle(ctx context.Context, c *Commit, b batch, err error) 
 		case committed:
 			err = nil
 		default:
-			return b.ops, err // it can never land: another attempt is safe
+			return b.ops, errNotLanded
 		}
 	}
 	var stale *StaleEpochError
@@ -171,6 +171,10 @@ func (r *Repository) settle(ctx context.Context, c *Commit, b batch, err error) 
 	}
 	return b.ops, err
 }
+
+// errNotLanded is what an unknown outcome becomes when a fence has settled that
+// nothing was or will be written.
+var errNotLanded = fmt.Errorf("%w: the connection was lost", ErrUnavailable)
 
 // fence finds out what became of a commit, for as long as its deadline allows.
 func (r *Repository) fence(ctx context.Context, id uuid.UUID, deadline time.Time) (committed bool, err error) {

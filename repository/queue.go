@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -170,6 +171,20 @@ func (q *queue) pop() []*op {
 		q.wake()
 	}
 	return ops
+}
+
+// remove takes an op out that nobody waits for any more. It reports false if a
+// committer has it.
+func (q *queue) remove(o *op) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(q.ops, o)
+	if i < 0 {
+		return false
+	}
+	q.ops = slices.Delete(q.ops, i, i+1)
+	q.bytes -= o.size()
+	return true
 }
 
 // len returns how many ops wait.

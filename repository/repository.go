@@ -210,12 +210,15 @@ func (r *Repository) Wipe(ctx context.Context, req Request) error {
 func (r *Repository) submit(ctx context.Context, p Push) error {
 	o := newOp(p, commitDeadline(ctx))
 	if !r.queue.put(o) {
-		return fmt.Errorf("%w: too many pushes wait", ErrUnavailable)
+		return fmt.Errorf("%w: too many pushes wait", ErrOverloaded)
 	}
 	select {
 	case err := <-o.done:
 		return err
 	case <-ctx.Done():
+		if r.queue.remove(o) {
+			return fmt.Errorf("%w: no commit in time", ErrUnavailable)
+		}
 		return fmt.Errorf("%w: no answer in time", ErrUnknown)
 	}
 }
@@ -301,8 +304,13 @@ func (r *Repository) deleteGroups(ctx context.Context, d Deletion) error {
 		err := r.store.DeleteGroups(ctx, id, deadline, d)
 		r.metrics.observeCommit("delete", 1, time.Since(start), err)
 		if errors.Is(err, ErrUnknown) {
-			if committed, fenceErr := r.store.Fence(ctx, id); fenceErr == nil && committed {
+			committed, fenceErr := r.store.Fence(ctx, id)
+			switch {
+			case fenceErr != nil:
+			case committed:
 				err = nil
+			default:
+				err = errNotLanded
 			}
 		}
 		switch {

@@ -3,6 +3,7 @@ package repository
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 )
@@ -12,6 +13,8 @@ var (
 	// ErrUnavailable says that the database cannot be reached or did not
 	// answer in time. Nothing was written, unless the text says otherwise.
 	ErrUnavailable = errors.New("database unavailable")
+	// ErrOverloaded says that too much waits already. Nothing was written.
+	ErrOverloaded = fmt.Errorf("%w: overloaded", ErrUnavailable)
 	// ErrConflict says that other commits won over this one too often.
 	// Nothing was written.
 	ErrConflict = errors.New("too many concurrent changes")

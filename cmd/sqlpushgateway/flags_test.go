@@ -112,7 +112,7 @@ func TestWrongFlagsAreExplainedOnOneLine(t *testing.T) {
 		"a duration without unit":        {[]string{someURL, "--push.timeout=5"}, "--push.timeout: time: missing unit in duration"},
 		"a push timeout of nothing":      {[]string{someURL, "--push.timeout=0s"}, "--push.timeout=0s: must be at least 100ms"},
 		"a negative delay":               {[]string{someURL, "--shutdown.delay=-1s"}, "--shutdown.delay=-1s: must be at least 0s"},
-		"fewer connections than needed":  {[]string{someURL, "--database.max-connections=3"}, "must be at least 4 with --database.committers=2"},
+		"fewer connections than needed":  {[]string{someURL, "--database.max-connections=3"}, "must be at least 6 with --database.committers=2"},
 		"no committers":                  {[]string{someURL, "--database.committers=0"}, "must be at least 1"},
 		"a relative telemetry path":      {[]string{someURL, "--web.telemetry-path=metrics"}, "must start with /"},
 		"an external URL without scheme": {[]string{someURL, "--web.external-url=ftp://example.org"}, "must start with http://"},

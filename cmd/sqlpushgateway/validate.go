@@ -7,11 +7,9 @@ import (
 	"time"
 
 	"github.com/prometheus/exporter-toolkit/web"
-)
 
-// minConnections is what a gateway needs besides those of its committers: one
-// for scrapes, and one to find out what became of a commit.
-const minConnections = 2
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
+)
 
 // validate returns what is wrong with the configuration, on one line.
 func (c *config) validate() error {
@@ -20,6 +18,9 @@ func (c *config) validate() error {
 	}
 	if u := c.externalURL; u != nil && u.Host != "" && u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("--web.external-url=%s: must start with http:// or https://", u)
+	}
+	if u := c.externalURL; u != nil && u.User != nil {
+		return errors.New("--web.external-url: must not have a user or password, which everybody could read on /status")
 	}
 	if !strings.HasPrefix(c.telemetryPath, "/") {
 		return fmt.Errorf("--web.telemetry-path=%s: must start with /", c.telemetryPath)
@@ -30,7 +31,7 @@ func (c *config) validate() error {
 	if c.committers < 1 {
 		return fmt.Errorf("--database.committers=%d: must be at least 1", c.committers)
 	}
-	if least := c.committers + minConnections; c.maxConnections < least {
+	if least := repository.MinConnections(c.committers); c.maxConnections < least {
 		return fmt.Errorf("--database.max-connections=%d: must be at least %d with --database.committers=%d", c.maxConnections, least, c.committers)
 	}
 	if err := web.Validate(*c.web.WebConfigFile); err != nil {
