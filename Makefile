@@ -46,8 +46,8 @@ soak: deps ## Run all tests COUNT times (10), then kills and outages under load 
 	SOAK=$(SOAK) go test -race -count=1 -timeout=0 -run '^TestSoak$$' ./internal/e2e
 
 .PHONY: bench
-bench: deps ## Run the benchmarks
-	go test -run '^$$' -bench . -benchmem -timeout=0 ./...
+bench: build ## Measure it beside Pushgateway, for ten minutes (ARGS=-quick: two)
+	@scripts/bench.sh $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)

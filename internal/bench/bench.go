@@ -130,8 +130,8 @@ func (b *bench) loads(ctx context.Context, s *system, which, stored int) error {
 			}
 			k := key{c, clients, which}
 			b.pushed[k] = append(b.pushed[k], result)
-			progress("%-12s %s stored, %2d clients: %.0f/s, p50 %s ms, p99 %s ms", s.name, c, clients,
-				result.rate, millis(result.p50), millis(result.p99))
+			progress("%-11s  stored: %s  clients: %2d  %s/s, p50 %s ms, p99 %s ms", s.name, c, clients,
+				perSecond(result.rate), millis(result.p50), millis(result.p99))
 		}
 	}
 	return nil

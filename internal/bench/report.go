@@ -42,13 +42,13 @@ func (b *bench) printPushes() {
 				}
 				m := median(rounds)
 				ratio, database := "", ""
-				if base.rate > 0 && which != pushgateway {
-					ratio = fmt.Sprintf("%.2f", m.rate/base.rate)
-				}
 				if which != pushgateway {
 					database = millis(m.database)
+					if base.rate > 0 {
+						ratio = fmt.Sprintf("%.2f", m.rate/base.rate)
+					}
 				}
-				t = append(t, []string{c.String(), strconv.Itoa(clients), name, fmt.Sprintf("%.0f", m.rate), ratio,
+				t = append(t, []string{c.String(), strconv.Itoa(clients), name, perSecond(m.rate), ratio,
 					millis(m.p50), millis(m.p99), millis(m.gateway + m.database), database})
 			}
 		}
@@ -92,6 +92,13 @@ func middle[T any, V cmp.Ordered](all []T, value func(T) V) V {
 
 func ratio[T ~int64](ours, theirs T) string {
 	return fmt.Sprintf("%.2f", float64(ours)/float64(max(theirs, 1)))
+}
+
+func perSecond(rate float64) string {
+	if rate < 10 {
+		return fmt.Sprintf("%.1f", rate)
+	}
+	return fmt.Sprintf("%.0f", rate)
 }
 
 func millis(d time.Duration) string {
