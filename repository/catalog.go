@@ -63,11 +63,11 @@ func (c *catalog) bump(epoch int64, names []Claim, job JobShape) {
 	c.learn(epoch, names, []JobShape{job})
 }
 
-// size returns how many names the replica knows.
-func (c *catalog) size() int {
+// size returns how many names and jobs the replica knows.
+func (c *catalog) size() (names, jobs int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.names)
+	return len(c.names), len(c.jobs)
 }
 
 // plan says how the ops of a batch are to be committed.
@@ -114,7 +114,7 @@ func (c *catalog) plan(ops []*op, unchecked bool) plan {
 		job := JobShape{Job: o.Key.Job(), Shape: o.Key.Shape()}
 		known, ok := c.jobs[job.Job]
 		switch {
-		case o.Method == Delete, o.orphan:
+		case o.Method == Delete, o.discarded:
 			p.plain.ops = append(p.plain.ops, o)
 		case c.contradicts(o, unchecked), ok && !known.Shared && known != job:
 			p.structural = append(p.structural, o)

@@ -55,10 +55,16 @@ func backoff(attempt int) time.Duration {
 	return limit/2 + rand.N(limit)
 }
 
-// expire answers the ops that have no time left for another attempt.
+// expire answers the ops that have no time left for another attempt: one that
+// takes as long as the last. An op that misses its deadline would fail the
+// whole commit, and under overload then every commit would fail.
 func (r *Repository) expire(ops []*op, err error) []*op {
+	budget := max(minBudget, min(time.Duration(r.lastCommit.Load())*3/2, time.Second))
+	if budget > minBudget {
+		r.lastCommit.Store(int64(budget / 2)) // should none be tried, this one must not count for ever
+	}
 	return slices.DeleteFunc(ops, func(o *op) bool {
-		if time.Until(o.deadline) > minBudget {
+		if time.Until(o.deadline) > budget {
 			return false
 		}
 		o.finish(fmt.Errorf("%w: nothing was stored before the deadline", unavailable(err)))
@@ -69,6 +75,9 @@ func (r *Repository) expire(ops []*op, err error) []*op {
 // try commits the ops, each in the way that it needs, and returns those that
 // need another attempt. The error is why it should not follow at once.
 func (r *Repository) try(ctx context.Context, ops []*op) ([]*op, error) {
+	for _, o := range ops {
+		o.clash, o.orphan = nil, false
+	}
 	p := r.catalog.plan(ops, r.options.Unchecked)
 	again, err := p.later, error(nil)
 	note := func(ops []*op, e error) {
@@ -91,6 +100,7 @@ func (r *Repository) commitPlain(ctx context.Context, epoch int64, b batch) ([]*
 	start := time.Now()
 	c := r.newCommit(epoch, b)
 	err := r.store.Commit(ctx, c)
+	r.lastCommit.Store(int64(time.Since(start)))
 	r.metrics.observeCommit("plain", len(b.ops), time.Since(start), err)
 	if errors.Is(err, ErrData) && len(b.ops) > 1 {
 		return r.commitSingly(ctx, epoch, b)
@@ -164,6 +174,9 @@ func (r *Repository) settle(ctx context.Context, c *Commit, b batch, err error) 
 	case errors.As(err, &notPlain):
 		r.catalog.learn(c.Epoch, notPlain.Names, notPlain.Jobs)
 		return b.ops, nil
+	case errors.Is(err, ErrVoid):
+		_, err := r.follow.catchUp(ctx)
+		return b.ops, err
 	case errors.Is(err, ErrSeen):
 		return r.answerSeen(ctx, b.ops)
 	case errors.Is(err, ErrData):
@@ -207,7 +220,7 @@ func (r *Repository) answerSeen(ctx context.Context, ops []*op) ([]*op, error) {
 		if !ok {
 			return false
 		}
-		o.Refused = nil
+		o.Refused, o.clash = nil, nil
 		if !answer.Accepted {
 			o.Refused = refusedBefore(answer.Reason)
 		}
@@ -227,7 +240,7 @@ func (r refusedBefore) Unwrap() error { return exposition.ErrInconsistent }
 // which leaves only its history row. If that is not taken either, the op is
 // answered without a trace.
 func (r *Repository) refuseData(o *op, err error) []*op {
-	if o.orphan {
+	if o.discarded {
 		r.logger.Error("push refused by the database, and its history row, too", "key", o.Key.String(), "err", err)
 		o.finish(nil)
 		return nil
@@ -235,6 +248,6 @@ func (r *Repository) refuseData(o *op, err error) []*op {
 	o.refuse(fmt.Errorf("%w: %w", exposition.ErrInconsistent, err))
 	o.Families, o.kept, o.cleared, o.series = nil, nil, nil, 0
 	o.stored, o.pushed = []byte("{}"), nil
-	o.orphan = true
+	o.discarded = true
 	return []*op{o}
 }

@@ -214,3 +214,73 @@ func TestPrune(t *testing.T) {
 		t.Errorf("a forgotten name with another type: %v", err)
 	}
 }
+
+// TestRefusedForWhatNeverWas protects a push from a refusal because of another
+// one of its batch that is not stored after all.
+func TestRefusedForWhatNeverWas(t *testing.T) {
+	t.Parallel()
+	replicas, url := newReplicas(t, 1)
+	r := replicas[0]
+	for _, path := range []string{"job/a/i/1", "job/a/k/1"} { // two shapes
+		if err := push(t, r, repository.Put, path, "other 1\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	blocker, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blocker.Close(t.Context())
+	for range 10 {
+		if _, err := blocker.Exec(t.Context(), "SELECT pg_advisory_lock(7371, 1)"); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for i := range 4 { // all committers wait, and what follows makes one batch
+			wg.Go(func() { push(t, r, repository.Put, fmt.Sprintf("job/busy%d", i), "busy 1\n") })
+		}
+		wg.Go(func() {
+			bad := []exposition.Family{{Name: "s", Help: "no \x00 in jsonb", Metrics: []exposition.Metric{{Labels: []exposition.Label{{Name: "k", Value: "2"}}, Value: 1}}}}
+			p := repository.Push{Request: repository.Request{Method: repository.Put}, Key: key(t, "job/a/i/2"), Families: bad}
+			if err := r.Push(t.Context(), p); !errors.Is(err, exposition.ErrInconsistent) {
+				t.Errorf("the bad push: %v", err)
+			}
+		})
+		wg.Go(func() { // the same series, from another group
+			if err := push(t, r, repository.Put, "job/a/k/2", "s{i=\"2\"} 1\n"); err != nil {
+				t.Errorf("the good push: %v", err)
+			}
+		})
+		if _, err := blocker.Exec(t.Context(), "SELECT pg_sleep(0.1), pg_advisory_unlock(7371, 1)"); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		if err := push(t, r, repository.Delete, "job/a/k/2", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestCloseDoesNotWaitForTheDatabase protects a stop from a database that
+// takes connections and does not answer.
+func TestCloseDoesNotWaitForTheDatabase(t *testing.T) {
+	t.Parallel()
+	replicas, url := newReplicas(t, 1)
+	c, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	if _, err := c.Exec(t.Context(), "BEGIN; LOCK TABLE feed, incarnation IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := replicas[0].Snapshot(ctx, false); !errors.Is(err, repository.ErrUnavailable) {
+		t.Errorf("snapshot: %v", err)
+	}
+	replicas[0].Close() // hangs if it waits
+	if _, err := c.Exec(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+}

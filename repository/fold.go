@@ -22,7 +22,7 @@ func (f *folded) fold(o *op) {
 	case o.Method == Delete:
 		*f = folded{change: GroupChange{Key: c.Key, Delete: true, Reset: true}}
 		return
-	case o.Refused != nil:
+	case o.refusal() != nil:
 		c.Failed = true
 	case o.Method == Put:
 		c.Pushed, c.Replace, c.Cleared = true, true, nil
@@ -75,7 +75,7 @@ func foldAll(ops []*op) ([]GroupChange, []HistoryRow) {
 	for _, o := range ops {
 		f := groups[o.Key.Digest()]
 		rows = append(rows, o.row(f))
-		if o.orphan {
+		if o.traceless() {
 			continue
 		}
 		if f == nil {
@@ -102,14 +102,14 @@ func foldAll(ops []*op) ([]GroupChange, []HistoryRow) {
 // row is the op's history row; before is what earlier ops of the commit make
 // of its group, or nil.
 func (o *op) row(before *folded) HistoryRow {
-	row := HistoryRow{Request: o.Request, Key: o.Key, Accepted: o.Refused == nil, Series: o.series, Affected: 1}
+	row := HistoryRow{Request: o.Request, Key: o.Key, Accepted: o.refusal() == nil, Series: o.series, Affected: 1}
 	if len(o.Families) > 0 {
 		row.Families = o.pushed
 	}
 	switch {
-	case o.Refused != nil:
-		row.Reason = o.Refused.Error()
-		if o.orphan {
+	case o.refusal() != nil:
+		row.Reason = o.refusal().Error()
+		if o.traceless() {
 			row.Affected = 0
 		}
 	case o.Method == Delete && before == nil:

@@ -18,7 +18,8 @@ type follower struct {
 	catalog *catalog
 	metrics *metrics
 	logger  *slog.Logger
-	timeout time.Duration // of a catch-up that need not read everything
+	timeout time.Duration // without progress of a catch-up
+	base    context.Context
 
 	mu     sync.Mutex // held while catching up
 	state  *exposition.State
@@ -38,9 +39,6 @@ type caughtUp struct {
 	at       time.Time
 }
 
-// reloadTimeout bounds a reading of all groups.
-const reloadTimeout = 2 * time.Minute
-
 // catchUpFunc is Store.CatchUp or Tx.CatchUp.
 type catchUpFunc func(ctx context.Context, cursor Cursor, apply func(exposition.Change)) (Position, error)
 
@@ -59,7 +57,7 @@ func (f *follower) catchUp(ctx context.Context) (*exposition.Snapshot, error) {
 	if c == nil {
 		c = &call{done: make(chan struct{})}
 		f.next = c
-		f.calls.Go(func() { f.run(context.WithoutCancel(ctx), c) })
+		f.calls.Go(func() { f.run(c) })
 	}
 	f.callMu.Unlock()
 	select {
@@ -70,7 +68,7 @@ func (f *follower) catchUp(ctx context.Context) (*exposition.Snapshot, error) {
 	}
 }
 
-func (f *follower) run(ctx context.Context, c *call) {
+func (f *follower) run(c *call) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.callMu.Lock()
@@ -78,27 +76,26 @@ func (f *follower) run(ctx context.Context, c *call) {
 	f.callMu.Unlock()
 	defer close(c.done)
 	if f.cursor != nil {
-		c.snapshot, c.err = f.advanceWithin(ctx, f.timeout)
+		c.snapshot, c.err = f.advance(f.base, f.store.CatchUp)
 		if !errors.Is(c.err, ErrVoid) {
 			return
 		}
 		f.logger.Info("reading all groups again: the database has restarted after a crash, was restored or trimmed, or is another server")
 		f.cursor = nil
 	}
-	c.snapshot, c.err = f.advanceWithin(ctx, reloadTimeout)
-}
-
-func (f *follower) advanceWithin(ctx context.Context, timeout time.Duration) (*exposition.Snapshot, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	return f.advance(ctx, f.store.CatchUp)
+	c.snapshot, c.err = f.advance(f.base, f.store.CatchUp)
 }
 
 // advance applies what has changed since the cursor. The caller holds f.mu.
 func (f *follower) advance(ctx context.Context, catchUp catchUpFunc) (*exposition.Snapshot, error) {
 	start := time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stuck := time.AfterFunc(f.timeout, cancel)
+	defer stuck.Stop()
 	everything, groups := f.cursor == nil, 0
 	position, err := catchUp(ctx, f.cursor, func(c exposition.Change) {
+		stuck.Reset(f.timeout)
 		f.cursor = nil // a state that is changed halfway is nobody's
 		f.state.Apply(c)
 		groups += len(c.Groups)
@@ -133,15 +130,15 @@ func (f *follower) reportClashes(s *exposition.Snapshot) {
 	f.hidden = hidden
 }
 
-// reload makes the next catch-up start from nothing. With protobuf, the state
-// is to have protobuf fragments from then on.
-func (f *follower) reload(protobuf bool) {
+// keepProtobuf makes the state have the protobuf exposition, too, after the
+// next catch-up.
+func (f *follower) keepProtobuf() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if protobuf {
+	if !f.state.WantProtobuf() {
 		f.state.EnableProtobuf()
+		f.cursor = nil
 	}
-	f.cursor = nil
 }
 
 // within returns the last snapshot if it was current at most d ago.

@@ -37,9 +37,13 @@ type op struct {
 	pushed  []byte              // Families as JSON, for the history
 	claims  []exposition.Claim
 	series  int
-	// orphan is a refused push whose group cannot even be created: it is in
-	// the history only.
-	orphan bool
+	// discarded is a push whose data the database refused: only its history row
+	// is written.
+	discarded bool
+
+	// What an attempt to commit it finds; the next one begins anew.
+	clash  error // why it is refused
+	orphan bool  // it is refused and its group cannot even be created
 }
 
 func newOp(p Push, deadline time.Time) *op {
@@ -63,7 +67,7 @@ func newOp(p Push, deadline time.Time) *op {
 	return o
 }
 
-// refuse turns the op into a refused one, if it is not one already.
+// refuse makes a refusal final.
 func (o *op) refuse(err error) {
 	if o.Refused == nil {
 		o.Refused = err
@@ -71,8 +75,19 @@ func (o *op) refuse(err error) {
 	o.claims = nil
 }
 
+// refusal returns why the op is refused, or nil.
+func (o *op) refusal() error {
+	if o.Refused != nil {
+		return o.Refused
+	}
+	return o.clash
+}
+
 // changes reports whether the op is to change its group's families.
-func (o *op) changes() bool { return o.Refused == nil && o.Method != Delete }
+func (o *op) changes() bool { return o.refusal() == nil && o.Method != Delete }
+
+// traceless reports whether the op changes nothing but the history.
+func (o *op) traceless() bool { return o.orphan || o.discarded }
 
 func (o *op) size() int { return len(o.pushed) + 512 }
 
@@ -80,7 +95,7 @@ func (o *op) size() int { return len(o.pushed) + 512 }
 // push gets its refusal.
 func (o *op) finish(err error) {
 	if err == nil {
-		err = o.Refused
+		err = o.refusal()
 	}
 	o.done <- err
 }

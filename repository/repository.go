@@ -31,7 +31,8 @@ type Options struct {
 	// MaxStaleness is how old the snapshot of a scrape may be while the
 	// database is away; default 0.
 	MaxStaleness time.Duration
-	// CatchUpTimeout bounds one reading of changes; default 10 s.
+	// CatchUpTimeout is how long reading changes may go without progress;
+	// default 10 s.
 	CatchUpTimeout time.Duration
 	// CatchUpInterval is how often changes are read when nobody scrapes, so
 	// that a scrape has little to catch up with; default 5 s.
@@ -85,6 +86,8 @@ type Repository struct {
 	// deletes bounds the connections that deletes of many groups wait on, so
 	// that catching up, for which they may wait, always finds one.
 	deletes chan struct{}
+	// lastCommit is how long the last plain commit took, in nanoseconds.
+	lastCommit atomic.Int64
 
 	started atomic.Bool
 	stop    context.CancelFunc
@@ -106,13 +109,13 @@ func New(store Store, options Options) *Repository {
 		queue:   newQueue(),
 		deletes: make(chan struct{}, maxDeletes),
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	r.stop = stop
 	r.follow = &follower{
-		store: store, catalog: r.catalog, metrics: m, logger: options.Logger,
+		store: store, catalog: r.catalog, metrics: m, logger: options.Logger, base: ctx,
 		timeout: options.CatchUpTimeout, state: exposition.NewState(),
 	}
 	m.registerState(options.Registry, r)
-	ctx, stop := context.WithCancel(context.Background())
-	r.stop = stop
 	r.running.Go(func() { r.run(ctx) })
 	return r
 }
@@ -170,7 +173,7 @@ func (r *Repository) prepare(ctx context.Context) error {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	if err := r.store.Maintain(ctx, r.options.Retention); err != nil {
-		return fmt.Errorf("prepare tables: %w", err)
+		r.logger.Warn("maintenance failed, trying again later", "err", err)
 	}
 	_, err := r.follow.catchUp(ctx)
 	return err
@@ -239,7 +242,7 @@ func commitDeadline(ctx context.Context) time.Time {
 func (r *Repository) Snapshot(ctx context.Context, protobuf bool) (*exposition.Snapshot, error) {
 	s, err := r.current(ctx)
 	if err == nil && protobuf && !s.HasProtobuf() {
-		r.follow.reload(true)
+		r.follow.keepProtobuf()
 		s, err = r.current(ctx)
 	}
 	if err != nil {
@@ -331,7 +334,7 @@ func (r *Repository) deleteGroups(ctx context.Context, d Deletion) error {
 // replica has seen many of them.
 func (r *Repository) prune(ctx context.Context) error {
 	stats := r.follow.latest.Load().snapshot.Stats()
-	if r.catalog.size() < 10_000+8*stats.Families {
+	if names, jobs := r.catalog.size(); names < 10_000+8*stats.Families && jobs < 10_000+8*stats.Groups {
 		return nil
 	}
 	tx, err := r.store.BeginExclusive(ctx, time.Now().Add(5*time.Second))

@@ -158,7 +158,8 @@ type Answer struct {
 }
 
 // ErrVoid says that a cursor belongs to another life of the database, or is too
-// old.
+// old; or, of a commit, that a new life has to begin first, by catching up from
+// nothing: nothing was written.
 var ErrVoid = errors.New("cursor is void")
 
 // ErrDeadline says that a commit's deadline passed: nothing was written.

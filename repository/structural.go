@@ -34,7 +34,7 @@ func (r *Repository) commitShared(ctx context.Context, epoch int64, b batch) ([]
 	}
 	c := r.newCommit(epoch, b)
 	for _, o := range b.ops {
-		if !o.orphan {
+		if !o.traceless() {
 			c.Shapes = append(c.Shapes, JobShape{Job: o.Key.Job(), Shape: o.Key.Shape(), Shared: true})
 		}
 	}
@@ -64,14 +64,23 @@ func (r *Repository) commitSharedSingly(ctx context.Context, epoch int64, b batc
 // replicas from changing the groups in question.
 func (r *Repository) compare(ctx context.Context, tx Tx, ops []*op, shapes map[string][]string) error {
 	for _, o := range ops {
+		o.clash, o.orphan = nil, false
 		if job := o.Key.Job(); !slices.Contains(shapes[job], o.Key.Shape()) {
 			shapes[job] = append(shapes[job], o.Key.Shape())
 		}
 	}
 	wanted := map[exposition.Digest]exposition.GroupingKey{}
-	for _, o := range ops {
+	rivals := make([][]exposition.GroupingKey, len(ops))
+	for i, o := range ops {
+		within, cancel := context.WithDeadline(ctx, o.deadline)
+		keys, err := exposition.Rivals(within, o.Key, o.kept, shapes[o.Key.Job()])
+		cancel()
+		if err != nil {
+			return fmt.Errorf("%w: the job has so many shapes that comparing takes too long", ErrDeadline)
+		}
+		rivals[i] = keys
 		wanted[o.Key.Digest()] = o.Key
-		for _, k := range rivals(o, shapes[o.Key.Job()]) {
+		for _, k := range keys {
 			wanted[k.Digest()] = k
 		}
 	}
@@ -83,27 +92,27 @@ func (r *Repository) compare(ctx context.Context, tx Tx, ops []*op, shapes map[s
 	for _, g := range stored {
 		groups[g.Key.Digest()] = g
 	}
-	for _, o := range ops {
-		r.compareOne(o, shapes[o.Key.Job()], groups)
+	for i, o := range ops {
+		r.compareOne(o, rivals[i], groups)
 	}
 	return nil
 }
 
 // compareOne refuses o if it clashes with groups, and else makes groups what
 // they are after it.
-func (r *Repository) compareOne(o *op, shapes []string, groups map[exposition.Digest]exposition.Group) {
+func (r *Repository) compareOne(o *op, rivals []exposition.GroupingKey, groups map[exposition.Digest]exposition.Group) {
 	var clash error
-	for _, k := range rivals(o, shapes) {
+	for _, k := range rivals {
 		if g, ok := groups[k.Digest()]; ok && clash == nil && o.changes() {
 			clash = exposition.CheckSeries(o.Key, o.kept, g)
 		}
 	}
 	if clash != nil && !r.options.Unchecked {
-		o.refuse(clash)
+		o.clash = clash
 	}
 	group, exists := groups[o.Key.Digest()]
 	if !o.changes() && !exists {
-		for _, k := range rivals(o, shapes) {
+		for _, k := range rivals {
 			if g, ok := groups[k.Digest()]; ok && exposition.CheckSeries(o.Key, nil, g) != nil {
 				o.orphan = true
 				return
@@ -120,34 +129,6 @@ func (r *Repository) compareOne(o *op, shapes []string, groups map[exposition.Di
 		}
 	}
 	groups[o.Key.Digest()] = group
-}
-
-// rivals returns the keys, of shapes other than its own, of the groups that
-// could expose a series that o would expose: for each series and each shape
-// there is one at most.
-func rivals(o *op, shapes []string) []exposition.GroupingKey {
-	seen := map[exposition.Digest]bool{o.Key.Digest(): true}
-	var keys []exposition.GroupingKey
-	var final []exposition.Label
-	add := func(own []exposition.Label) {
-		final = o.Key.FinalLabels(final[:0], own)
-		for _, shape := range shapes {
-			if shape == o.Key.Shape() {
-				continue
-			}
-			if k, ok := exposition.Project(shape, final); ok && !seen[k.Digest()] {
-				seen[k.Digest()] = true
-				keys = append(keys, k)
-			}
-		}
-	}
-	add(nil) // the push times
-	for _, f := range o.kept {
-		for _, m := range f.Metrics {
-			add(m.Labels)
-		}
-	}
-	return keys
 }
 
 // commitStructural commits an op that contradicts the catalog: a name has
@@ -190,7 +171,10 @@ func (r *Repository) commitExclusive(ctx context.Context, o *op) ([]*op, error) 
 	if err := r.compare(ctx, tx, b.ops, map[string][]string{o.Key.Job(): others}); err != nil {
 		return b.ops, err
 	}
-	claims := o.distinctClaims(clash != nil)
+	var claims []Claim
+	if o.changes() {
+		claims = o.distinctClaims(clash != nil)
+	}
 	job := JobShape{Job: o.Key.Job(), Shape: o.Key.Shape(), Shared: len(others) > 0}
 	if o.orphan {
 		// The group is not created, so its shape is not the job's.

@@ -5,16 +5,18 @@
 CREATE TABLE catalog (
     one               boolean PRIMARY KEY DEFAULT true CHECK (one),
     epoch             bigint NOT NULL DEFAULT 1,
-    system_identifier text,
     trimmed_before    timestamptz NOT NULL DEFAULT '1970-01-01 00:00:00+00'
 );
 INSERT INTO catalog DEFAULT VALUES;
 
--- Emptied by crash recovery and by promotion, after which transaction ids can
--- be handed out a second time: a cursor of an earlier incarnation is void.
+-- The life that the database is in. Transaction ids and epochs mean something
+-- within one life only: after a crash, a failover or a restore they can be
+-- handed out a second time. The table is emptied by crash recovery and by
+-- promotion; other ends of a life show in what current_life() returns.
 CREATE UNLOGGED TABLE incarnation (
-    one boolean PRIMARY KEY DEFAULT true CHECK (one),
-    id  uuid NOT NULL
+    one  boolean PRIMARY KEY DEFAULT true CHECK (one),
+    id   uuid NOT NULL,
+    life text NOT NULL
 );
 
 -- Which family owns an exposed name. Names can be longer than an index entry,
@@ -54,7 +56,7 @@ CREATE TABLE push_group (
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX push_group_job ON push_group (hashtextextended(job, 0));
 
--- One row per commit, kept for hours: what replicas have to read again.
+-- One row per commit, kept for an hour: what replicas have to read again.
 CREATE TABLE feed (
     commit_id uuid PRIMARY KEY,
     xid       xid8 NOT NULL,

@@ -9,7 +9,33 @@
 --     at all: a copy that a frozen connection delivers late must not land.
 --
 -- Errors of our own: PG001 wrong isolation level, PG002 deadline passed,
--- PG003 stale epoch, PG004 not a plain commit, PG005 request seen before.
+-- PG003 stale epoch, PG004 not a plain commit, PG005 request seen before, PG006
+-- new life.
+
+-- current_life changes when the server starts, when the tables come from a
+-- dump or a copy, and when push_group is written anew. It is what commits can
+-- check for little; replicas compare more when they catch up.
+CREATE FUNCTION current_life() RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT extract(epoch FROM pg_postmaster_start_time()) || ' ' || pg_relation_filepath('push_group')
+$$;
+
+-- begin_life begins a new life if the last one has ended. Nothing of the feed
+-- can be used then, and the epoch becomes one that was never used before: the
+-- names and jobs that replicas have learned may be gone.
+-- +goose StatementBegin
+CREATE FUNCTION begin_life(_not_after timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM lock_catalog(_not_after);
+    IF EXISTS (SELECT 1 FROM incarnation WHERE life = current_life()) THEN
+        RETURN; -- another replica was faster
+    END IF;
+    DELETE FROM incarnation;
+    DELETE FROM feed;
+    INSERT INTO incarnation (id, life) VALUES (gen_random_uuid(), current_life());
+    UPDATE catalog SET trimmed_before = '1970-01-01 00:00:00+00',
+        epoch = greatest(epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+END $$;
+-- +goose StatementEnd
 
 -- enter_commit checks what every writing transaction depends on and bounds its
 -- waits by the deadline. Here and in what every push calls, functions are
@@ -52,15 +78,20 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- share_catalog takes the catalog lock shared and makes sure of the epoch.
+-- share_catalog takes the catalog lock shared and makes sure of the life and
+-- the epoch.
 -- +goose StatementBegin
 CREATE FUNCTION share_catalog(_epoch bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     current bigint;
+    alive   boolean;
     ignored text;
 BEGIN
     ignored := pg_advisory_xact_lock_shared(7371, 1);
-    SELECT epoch INTO current FROM catalog;
+    SELECT epoch, (SELECT life FROM incarnation) = current_life() INTO current, alive FROM catalog;
+    IF alive IS NOT TRUE THEN
+        RAISE EXCEPTION 'new life' USING ERRCODE = 'PG006';
+    END IF;
     IF current IS DISTINCT FROM _epoch THEN
         RAISE EXCEPTION 'stale epoch' USING ERRCODE = 'PG003', DETAIL = current::text;
     END IF;
@@ -338,7 +369,8 @@ END $$;
 -- reads that: there is a week left to try again. A day whose rows are in the
 -- default partition already stays there.
 -- +goose StatementBegin
-CREATE FUNCTION make_history_partitions(_ahead integer) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION make_history_partitions(_ahead integer) RETURNS void LANGUAGE plpgsql VOLATILE
+SET datestyle = 'ISO' SET timezone = 'UTC' AS $$
 DECLARE
     day  date;
     name text;
@@ -359,10 +391,30 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- trim_feed forgets, an hour after it was written, what only replicas read. Whoever
+-- has read less than that has to read everything. If the clock has been ahead
+-- when it was last called, a new life begins, since no cursor's time is right.
+-- +goose StatementBegin
+CREATE FUNCTION trim_feed() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE catalog SET trimmed_before = clock_timestamp() - interval '1 hour' WHERE trimmed_before > clock_timestamp();
+    IF FOUND THEN
+        DELETE FROM incarnation;
+    END IF;
+    UPDATE catalog SET trimmed_before = clock_timestamp() - interval '1 hour'
+    WHERE trimmed_before < clock_timestamp() - interval '1 hour 1 minute';
+    IF FOUND THEN -- so that one of many replicas does it
+        DELETE FROM feed WHERE at < (SELECT trimmed_before FROM catalog);
+        DELETE FROM push_request WHERE at < (SELECT trimmed_before FROM catalog);
+    END IF;
+END $$;
+-- +goose StatementEnd
+
 -- drop_history_partition drops one partition that ended before _before and
 -- reports whether there was one. It gives up at once when somebody reads it.
 -- +goose StatementBegin
-CREATE FUNCTION drop_history_partition(_before timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION drop_history_partition(_before timestamptz) RETURNS boolean LANGUAGE plpgsql VOLATILE
+SET datestyle = 'ISO' SET timezone = 'UTC' AS $$
 DECLARE
     name text;
 BEGIN
@@ -383,5 +435,5 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION drop_history_partition, make_history_partitions, delete_groups, commit_pushes, remember_requests,
-    not_before, older_family_times, register_plain, claim, lock_jobs, share_catalog, lock_catalog, enter_commit;
+DROP FUNCTION drop_history_partition, trim_feed, make_history_partitions, delete_groups, commit_pushes, remember_requests,
+    not_before, older_family_times, register_plain, claim, lock_jobs, share_catalog, begin_life, lock_catalog, enter_commit, current_life;

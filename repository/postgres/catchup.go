@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
@@ -25,6 +26,7 @@ type cursor struct {
 // out again.
 type identity struct {
 	incarnation string
+	life        string
 	system      string
 	timeline    string
 }
@@ -33,10 +35,10 @@ type identity struct {
 // in one snapshot. A standby raises an error, which is wanted: its snapshots do
 // not list all transactions in progress.
 const identityColumns = `pg_current_snapshot()::text, clock_timestamp(),
-	(SELECT id::text FROM incarnation), (SELECT system_identifier::text FROM pg_control_system()),
+	(SELECT id::text FROM incarnation WHERE life = current_life()), current_life(),
+	(SELECT system_identifier::text FROM pg_control_system()),
 	left(pg_walfile_name(pg_current_wal_lsn()), 8),
-	(SELECT epoch FROM catalog), (SELECT trimmed_before FROM catalog),
-	(SELECT system_identifier FROM catalog)`
+	(SELECT epoch FROM catalog), (SELECT trimmed_before FROM catalog)`
 
 const groupColumns = `g.key, g.labels::text, g.families::text, g.family_times::text, g.pushed_at, g.push_failed_at`
 
@@ -72,7 +74,7 @@ func (s *Store) catchUp(ctx context.Context, q querier, c repository.Cursor, app
 	since, _ := c.(*cursor)
 	if since != nil {
 		sql, args = deltaSQL, []any{since.snapshot}
-	} else if err := s.incarnate(ctx); err != nil {
+	} else if err := s.beginLife(ctx); err != nil {
 		return repository.Position{}, err
 	}
 	rows, err := q.Query(ctx, sql, args...)
@@ -144,63 +146,48 @@ type header struct {
 	snapshot      string
 	now           time.Time
 	incarnation   *string
-	system        string
-	timeline      string
+	server        identity
 	epoch         int64
 	trimmedBefore time.Time
-	knownSystem   *string
 	wipe          bool
 }
 
 func (h *header) targets() []any {
-	return []any{&h.snapshot, &h.now, &h.incarnation, &h.system, &h.timeline, &h.epoch, &h.trimmedBefore, &h.knownSystem, &h.wipe}
+	return []any{&h.snapshot, &h.now, &h.incarnation, &h.server.life, &h.server.system, &h.server.timeline,
+		&h.epoch, &h.trimmedBefore, &h.wipe}
 }
 
-// continues reports whether a cursor, if there is one, is of the life that the
-// database is in and not older than what was trimmed, and the database knows
-// that life.
+// continues reports whether the database is in a life that has begun, and a
+// cursor, if there is one, is of that life and not older than what was trimmed.
 func (h *header) continues(since *cursor) bool {
-	if h.incarnation == nil || h.knownSystem == nil || *h.knownSystem != h.system {
+	if h.incarnation == nil {
 		return false
 	}
 	return since == nil || since.server == h.cursor().server && !since.at.Before(h.trimmedBefore.Add(trimMargin))
 }
 
 func (h *header) cursor() *cursor {
-	c := &cursor{snapshot: h.snapshot, at: h.now}
-	c.server = identity{system: h.system, timeline: h.timeline}
-	if h.incarnation != nil {
-		c.server.incarnation = *h.incarnation
-	}
+	c := &cursor{snapshot: h.snapshot, server: h.server, at: h.now}
+	c.server.incarnation = *h.incarnation
 	return c
 }
 
-// incarnate begins a new incarnation if the last one has ended. If the tables
-// come from another server, as a dump does, it empties the feed, whose
-// transaction ids mean nothing here.
-func (s *Store) incarnate(ctx context.Context) error {
-	_, err := s.pool.Exec(ctx, `INSERT INTO incarnation (id) VALUES (gen_random_uuid()) ON CONFLICT DO NOTHING`)
-	if err != nil {
+// beginLife begins a new life of the database if the last one has ended.
+func (s *Store) beginLife(ctx context.Context) error {
+	var alive bool
+	err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM incarnation WHERE life = current_life())`).Scan(&alive)
+	if err != nil || alive {
 		return wrap(err)
 	}
-	var same bool
-	err = s.pool.QueryRow(ctx, `SELECT c.system_identifier IS NOT DISTINCT FROM s.system_identifier::text
-		FROM catalog c, pg_control_system() s`).Scan(&same)
-	if err != nil || same {
-		return wrap(err)
-	}
-	t, err := s.BeginExclusive(ctx, time.Now().Add(5*time.Second))
+	t, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}
-	defer t.Rollback()
-	x := t.(*tx)
-	_, err = x.Exec(ctx, `WITH emptied AS (DELETE FROM feed)
-		UPDATE catalog SET system_identifier = (SELECT system_identifier::text FROM pg_control_system())`)
-	if err != nil {
+	defer t.Rollback(ctx)
+	if _, err := t.Exec(ctx, `SELECT begin_life(clock_timestamp() + interval '5 s')`); err != nil {
 		return wrap(err)
 	}
-	return wrapCommit(x.Tx.Commit(ctx))
+	return wrapCommit(t.Commit(ctx))
 }
 
 // groupRow is a row of push_group, as of groupColumns.
@@ -249,7 +236,12 @@ func (r *groupRow) group() (exposition.Group, error) {
 
 // Groups implements repository.Store.
 func (s *Store) Groups(ctx context.Context, yield func(exposition.Group) error) error {
-	rows, err := s.readers.Query(ctx, `SELECT `+groupColumns+` FROM push_group g ORDER BY g.key`)
+	conn, err := s.reader(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	rows, err := conn.Query(ctx, `SELECT `+groupColumns+` FROM push_group g ORDER BY g.key`)
 	if err != nil {
 		return wrap(err)
 	}
@@ -268,4 +260,13 @@ func (s *Store) Groups(ctx context.Context, yield func(exposition.Group) error) 
 		return yieldErr
 	}
 	return wrap(err)
+}
+
+// reader returns a connection to read at a client's pace. When those who have
+// one are slow, it does not wait for long.
+func (s *Store) reader(ctx context.Context) (*pgxpool.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn, err := s.readers.Acquire(ctx)
+	return conn, wrap(err)
 }

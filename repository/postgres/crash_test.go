@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"runtime"
 	"testing"
 
@@ -28,9 +29,9 @@ func TestTransactionIDUsedAgain(t *testing.T) {
 	// Ids that leave no trace on disk, since they are rolled back.
 	victim := connect(t, url)
 	for range 20 {
-		exec(t, victim, "BEGIN")
-		exec(t, victim, "SELECT pg_current_xact_id()")
-		exec(t, victim, "ROLLBACK")
+		run(t, victim, "BEGIN")
+		run(t, victim, "SELECT pg_current_xact_id()")
+		run(t, victim, "ROLLBACK")
 	}
 	r.catchUp()
 	seen := query[string](t, victim, "SELECT pg_snapshot_xmax($1::text::pg_snapshot)::text", postgres.SnapshotOf(r.cursor))
@@ -40,7 +41,7 @@ func TestTransactionIDUsedAgain(t *testing.T) {
 		runtime.Gosched() // until the server ends all sessions, to recover
 	}
 
-	r.put("m 2\n", "job/after")
+	newReplica(t, url).put("m 2\n", "job/after")
 	var again bool
 	eventually(t, func() error {
 		c := connect(t, url)
@@ -100,28 +101,92 @@ func TestKilledServer(t *testing.T) {
 	}
 }
 
-// TestForeignTables protects a database that was restored from a dump of
-// another server, whose transaction ids mean nothing here.
-func TestForeignTables(t *testing.T) {
+// TestNewLife protects replicas from a database that is not the one that their
+// cursor is of, though it looks alike.
+func TestNewLife(t *testing.T) {
 	t.Parallel()
-	url := pgtest.New(t, postgres.Migrate)
-	r := newReplica(t, url)
-	r.put("m 1\n", "job/a")
-	c := connect(t, url)
-	exec(t, c, "UPDATE catalog SET system_identifier = '1'")
-	exec(t, c, "UPDATE feed SET xid = '999999999'")
-	if !r.catchUp() {
-		t.Error("the replica went on from its old cursor")
-	}
-	if n := query[int](t, c, "SELECT count(*) FROM feed"); n != 0 {
-		t.Errorf("the feed has %d rows of another server", n)
-	}
-	if got := r.value("job/a"); got != "1" {
-		t.Errorf("value is %q, want 1", got)
-	}
-	if r.catchUp() {
-		t.Error("the replica reads everything again though nothing happened")
-	}
+	t.Run("the files of a stopped server are put back", func(t *testing.T) {
+		t.Parallel()
+		cluster := pgtest.StartCluster(t, pgtest.Options{Durable: true})
+		url := cluster.URL("postgres")
+		if err := postgres.Migrate(t.Context(), url); err != nil {
+			t.Fatal(err)
+		}
+		r := newReplica(t, url)
+		r.put("m 1\n", "job/a")
+		data := query[string](t, connect(t, url), "SHOW data_directory")
+		cluster.Stop()
+		if out, err := exec.Command("cp", "-a", data, data+".copy").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		cluster.Restart()
+		for range 20 {
+			r.put("m 2\n", "job/a")
+		}
+		r.catchUp()
+		cluster.Stop()
+		if out, err := exec.Command("sh", "-c", `rm -r "$0" && mv "$0.copy" "$0"`, data).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		cluster.Restart()
+		newReplica(t, url).put("m 1\n", "job/b")
+		if !r.catchUp() {
+			t.Error("the replica went on from its old cursor")
+		}
+		if a, b := r.value("job/a"), r.value("job/b"); a != "1" || b != "1" {
+			t.Errorf("the replica has %q and %q, stored are 1 and 1", a, b)
+		}
+	})
+	t.Run("the groups are written anew", func(t *testing.T) {
+		t.Parallel()
+		url := pgtest.New(t, postgres.Migrate)
+		r := newReplica(t, url)
+		r.put("m 1\n", "job/a")
+		old := r.commit(repository.Put, "m 2\n", "job/a")
+		run(t, connect(t, url), "VACUUM FULL push_group")
+		if err := r.Commit(t.Context(), old); !errors.Is(err, repository.ErrVoid) {
+			t.Errorf("a commit before the new life has begun: %v", err)
+		}
+		if !r.catchUp() {
+			t.Error("the replica went on from its old cursor")
+		}
+		var stale *repository.StaleEpochError
+		if err := r.Commit(t.Context(), old); !errors.As(err, &stale) {
+			t.Errorf("a commit with what was learned in the old life: %v", err)
+		}
+	})
+	t.Run("a life begins once", func(t *testing.T) {
+		t.Parallel()
+		url := pgtest.New(t, postgres.Migrate)
+		r := newReplica(t, url)
+		r.put("m 1\n", "job/a")
+		c := connect(t, url)
+		run(t, c, "SELECT begin_life(clock_timestamp() + interval '5 s')")
+		if n := query[int](t, c, "SELECT count(*) FROM feed"); n != 1 {
+			t.Errorf("the feed has %d rows after a late begin, want 1", n)
+		}
+		if r.catchUp() || r.value("job/a") != "1" {
+			t.Error("the replica read everything, or missed the push")
+		}
+	})
+	t.Run("the clock was ahead for a while", func(t *testing.T) {
+		t.Parallel()
+		url := pgtest.New(t, postgres.Migrate)
+		r := newReplica(t, url)
+		r.put("m 1\n", "job/a")
+		c := connect(t, url)
+		run(t, c, "UPDATE catalog SET trimmed_before = clock_timestamp() + interval '1 hour'")
+		r.must(r.Maintain(t.Context(), repository.DefaultRetention))
+		r.catchUp()
+		if r.catchUp() {
+			t.Error("the replica reads everything again though nothing happened")
+		}
+		r.put("m 2\n", "job/a")
+		r.must(r.Maintain(t.Context(), repository.DefaultRetention))
+		if n := query[int](t, c, "SELECT count(*) FROM feed"); n != 1 {
+			t.Errorf("the feed has %d rows, want that of the commit just made", n)
+		}
+	})
 }
 
 // TestTrimmedFeed protects a replica that was away for longer than the feed is
@@ -132,8 +197,8 @@ func TestTrimmedFeed(t *testing.T) {
 	r := newReplica(t, url)
 	r.put("m 1\n", "job/a")
 	c := connect(t, url)
-	exec(t, c, "DELETE FROM feed")
-	exec(t, c, "UPDATE catalog SET trimmed_before = clock_timestamp()")
+	run(t, c, "DELETE FROM feed")
+	run(t, c, "UPDATE catalog SET trimmed_before = clock_timestamp()")
 	if !r.catchUp() || r.value("job/a") != "1" {
 		t.Error("the replica missed what was trimmed")
 	}

@@ -22,6 +22,7 @@ const (
 	codeStaleEpoch = "PG003"
 	codeNotPlain   = "PG004"
 	codeSeen       = "PG005"
+	codeNewLife    = "PG006"
 )
 
 // wrap translates an error of a statement that has no effect when it fails.
@@ -44,8 +45,12 @@ func wrap(err error) error {
 		return &repository.StaleEpochError{Epoch: epoch}
 	case pgErr.Code == codeSeen:
 		return repository.ErrSeen
+	case pgErr.Code == codeNewLife:
+		return repository.ErrVoid
 	case class == "40":
 		return fmt.Errorf("%w: %s", repository.ErrConflict, pgErr.Message)
+	case pgErr.Code == "23514" && pgErr.TableName == "push_history", pgErr.Code == "22023":
+		// No partition, or a setting out of range: not the data's fault.
 	case class == "22", class == "23", class == "54":
 		return fmt.Errorf("%w: %s", repository.ErrData, pgErr.Message)
 	}

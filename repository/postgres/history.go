@@ -14,7 +14,12 @@ import (
 
 // History implements repository.Store.
 func (s *Store) History(ctx context.Context, yield func(repository.HistoryRow) error) error {
-	rows, err := s.readers.Query(ctx, `SELECT seq, at, labels::text, method, outcome = 'accepted', coalesce(reason, ''),
+	conn, err := s.reader(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	rows, err := conn.Query(ctx, `SELECT seq, at, labels::text, method, outcome = 'accepted', coalesce(reason, ''),
 		affected, families::text, series, bytes, coalesce(client, ''), coalesce(username, ''), coalesce(user_agent, ''),
 		replica, commit_id::text, coalesce(request_id, '') FROM push_history ORDER BY seq`)
 	if err != nil {

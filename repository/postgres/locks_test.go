@@ -91,10 +91,10 @@ func TestDeleteBesideCreation(t *testing.T) {
 	url := pgtest.New(t, postgres.Migrate)
 	r := newReplica(t, url)
 	c := connect(t, url)
-	exec(t, c, "BEGIN")
-	exec(t, c, "INSERT INTO push_group (key, labels, job, families) VALUES ($1, '{\"job\": \"a\"}', 'a', '{}')", digestOf(key(t, "job/a")))
+	run(t, c, "BEGIN")
+	run(t, c, "INSERT INTO push_group (key, labels, job, families) VALUES ($1, '{\"job\": \"a\"}', 'a', '{}')", digestOf(key(t, "job/a")))
 	r.must(r.Commit(t.Context(), r.commit(repository.Delete, "", "job/a")))
-	exec(t, c, "COMMIT")
+	run(t, c, "COMMIT")
 	r.must(r.Commit(t.Context(), r.commit(repository.Delete, "", "job/a")))
 	rows := r.history()
 	if len(rows) != 2 || rows[0].Affected != 0 || rows[1].Affected != 1 {

@@ -94,6 +94,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // Migrate brings the schema up to date, and makes sure that the server is one
 // that the Store can work on.
 func (s *Store) Migrate(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
 	if err := s.checkServer(ctx); err != nil {
 		return err
 	}
@@ -147,20 +149,14 @@ func (s *Store) checkServer(ctx context.Context) error {
 
 // Maintain implements repository.Store.
 func (s *Store) Maintain(ctx context.Context, retention time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if _, err := s.pool.Exec(ctx, `SELECT trim_feed()`); err != nil {
+		return fmt.Errorf("trim the feed: %w", wrap(err))
+	}
 	_, err := s.pool.Exec(ctx, `SELECT make_history_partitions($1::int)`, partitionsAhead)
 	if err != nil && !isLockTimeout(err) {
 		return fmt.Errorf("make history partitions: %w", wrap(err))
-	}
-	// Replicas that have read less than this reload; then the rows may go.
-	for _, statement := range []string{
-		`UPDATE catalog SET trimmed_before = clock_timestamp() - interval '1 hour'
-		 WHERE trimmed_before < clock_timestamp() - interval '1 hour 1 minute'`,
-		`DELETE FROM feed WHERE at < (SELECT trimmed_before FROM catalog)`,
-		`DELETE FROM push_request WHERE at < (SELECT trimmed_before FROM catalog)`,
-	} {
-		if err := s.exec(ctx, statement); err != nil {
-			return fmt.Errorf("trim the feed: %w", err)
-		}
 	}
 	for {
 		var dropped bool
@@ -173,11 +169,6 @@ func (s *Store) Maintain(ctx context.Context, retention time.Duration) error {
 			return fmt.Errorf("drop old history: %w", wrap(err))
 		}
 	}
-}
-
-func (s *Store) exec(ctx context.Context, sql string, args ...any) error {
-	_, err := s.pool.Exec(ctx, sql, args...)
-	return wrap(err)
 }
 
 // Close implements repository.Store.

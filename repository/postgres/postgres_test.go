@@ -51,6 +51,7 @@ func (r *replica) catchUp() bool {
 		position, err := r.CatchUp(r.t.Context(), r.cursor, r.apply)
 		if errors.Is(err, repository.ErrVoid) {
 			r.cursor, everything = nil, true
+			return err // and once more, from nothing
 		}
 		if err == nil {
 			r.cursor, r.epoch = position.Cursor, position.Epoch
@@ -112,7 +113,13 @@ func change(method repository.Method, k exposition.GroupingKey, families []expos
 
 func (r *replica) put(body string, paths ...string) {
 	r.t.Helper()
-	eventually(r.t, func() error { return r.Commit(r.t.Context(), r.commit(repository.Put, body, paths...)) })
+	eventually(r.t, func() error {
+		err := r.Commit(r.t.Context(), r.commit(repository.Put, body, paths...))
+		if errors.Is(err, repository.ErrVoid) {
+			r.catchUp() // a new life has to begin first
+		}
+		return err
+	})
 }
 
 func (r *replica) must(err error) {
@@ -162,7 +169,7 @@ func connect(t testing.TB, url string) *pgx.Conn {
 	return c
 }
 
-func exec(t testing.TB, c *pgx.Conn, sql string, args ...any) {
+func run(t testing.TB, c *pgx.Conn, sql string, args ...any) {
 	t.Helper()
 	if _, err := c.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)

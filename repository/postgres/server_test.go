@@ -90,8 +90,8 @@ func TestServerSettings(t *testing.T) {
 			t.Parallel()
 			url := pgtest.New(t, postgres.Migrate)
 			c := connect(t, url)
-			exec(t, c, "ALTER DATABASE "+c.Config().Database+" SET "+setting)
-			defer exec(t, c, "ALTER DATABASE "+c.Config().Database+" RESET ALL")
+			run(t, c, "ALTER DATABASE "+c.Config().Database+" SET "+setting)
+			defer run(t, c, "ALTER DATABASE "+c.Config().Database+" RESET ALL")
 			r := newReplica(t, url)
 			r.must(r.Commit(t.Context(), r.commit(repository.Put, "m 1\nn 1\n", "job/a")))
 			r.must(r.Commit(t.Context(), r.commit(repository.Post, "m 0.1\n", "job/a")))
@@ -110,13 +110,13 @@ func TestServerSettings(t *testing.T) {
 	t.Run("a commit waits for the disk whatever the default", func(t *testing.T) {
 		t.Parallel()
 		c := connect(t, pgtest.New(t, postgres.Migrate))
-		exec(t, c, "SET synchronous_commit = off")
-		exec(t, c, "BEGIN")
-		exec(t, c, "SELECT enter_commit(clock_timestamp() + interval '5 s')")
+		run(t, c, "SET synchronous_commit = off")
+		run(t, c, "BEGIN")
+		run(t, c, "SELECT enter_commit(clock_timestamp() + interval '5 s')")
 		if got := query[string](t, c, "SHOW synchronous_commit"); got != "on" {
 			t.Errorf("synchronous_commit is %s", got)
 		}
-		exec(t, c, "ROLLBACK")
+		run(t, c, "ROLLBACK")
 	})
 }
 
@@ -127,12 +127,12 @@ func TestAuditor(t *testing.T) {
 	r := newReplica(t, url)
 	r.put("m 1\n", "job/a")
 	auditor := connect(t, url)
-	exec(t, auditor, "BEGIN")
-	exec(t, auditor, "SELECT * FROM push_history")
-	exec(t, connect(t, url), "SELECT drop_history_partition(clock_timestamp() - interval '30 days')")
+	run(t, auditor, "BEGIN")
+	run(t, auditor, "SELECT * FROM push_history")
+	run(t, connect(t, url), "SELECT drop_history_partition(clock_timestamp() - interval '30 days')")
 	r.must(r.Maintain(t.Context(), 0))
 	r.put("m 2\n", "job/a")
-	exec(t, auditor, "COMMIT")
+	run(t, auditor, "COMMIT")
 	r.must(r.Maintain(t.Context(), repository.DefaultRetention))
 	r.catchUp()
 	if got := r.value("job/a"); got != "2" {
@@ -152,7 +152,7 @@ func TestPartitions(t *testing.T) {
 	if n := partitions(); n != 9 {
 		t.Errorf("there are %d partitions, want today, a week and the default", n)
 	}
-	exec(t, c, "SELECT drop_history_partition(clock_timestamp() + interval '2 days')")
+	run(t, c, "SELECT drop_history_partition(clock_timestamp() + interval '2 days')")
 	r.put("m 1\n", "job/a")
 	if n := query[int](t, c, "SELECT count(*) FROM push_history_default"); n != 1 {
 		t.Errorf("the default partition has %d rows, want the one for which there is no partition", n)
@@ -161,7 +161,7 @@ func TestPartitions(t *testing.T) {
 	if n := len(r.history()); n != 1 {
 		t.Errorf("history has %d rows, want 1", n)
 	}
-	exec(t, c, "UPDATE push_history SET at = at - interval '40 days'")
+	run(t, c, "UPDATE push_history SET at = at - interval '40 days'")
 	r.must(r.Maintain(t.Context(), repository.DefaultRetention))
 	if n := len(r.history()); n != 0 {
 		t.Errorf("history has %d rows older than its retention", n)
@@ -191,11 +191,11 @@ func TestCatchUpPlan(t *testing.T) {
 	t.Parallel()
 	url := pgtest.New(t, postgres.Migrate)
 	c := connect(t, url)
-	exec(t, c, `INSERT INTO push_group (key, labels, job, families)
+	run(t, c, `INSERT INTO push_group (key, labels, job, families)
 		SELECT sha256(i::text::bytea), '{"job": "a"}', 'a', '{}' FROM generate_series(1, 20000) i`)
-	exec(t, c, `INSERT INTO feed (commit_id, xid, at, keys)
+	run(t, c, `INSERT INTO feed (commit_id, xid, at, keys)
 		SELECT gen_random_uuid(), i::text::xid8, now(), ARRAY[sha256(i::text::bytea)] FROM generate_series(1, 20000) i`)
-	exec(t, c, "ANALYZE")
+	run(t, c, "ANALYZE")
 	rows, err := c.Query(t.Context(), "EXPLAIN "+strings.ReplaceAll(postgres.DeltaSQL, "$1", "'19990:19990:'"))
 	if err != nil {
 		t.Fatal(err)
@@ -231,16 +231,16 @@ func TestCommitPlan(t *testing.T) {
 		}
 	}
 	all()
-	exec(t, c, `INSERT INTO push_group (key, labels, job, families)
+	run(t, c, `INSERT INTO push_group (key, labels, job, families)
 		SELECT sha256(i::text::bytea), '{"job": "a"}', 'a', '{}' FROM generate_series(1, 2000) i`)
-	exec(t, c, `INSERT INTO names SELECT sha256(i::text::bytea), i, i, 'gauge' FROM generate_series(1, 2000) i`)
-	exec(t, c, `INSERT INTO jobs SELECT sha256(i::text::bytea), i, '' FROM generate_series(1, 2000) i`)
-	exec(t, c, "BEGIN")
+	run(t, c, `INSERT INTO names SELECT sha256(i::text::bytea), i, i, 'gauge' FROM generate_series(1, 2000) i`)
+	run(t, c, `INSERT INTO jobs SELECT sha256(i::text::bytea), i, '' FROM generate_series(1, 2000) i`)
+	run(t, c, "BEGIN")
 	all()
 	read := query[int](t, c, `SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::int
 		FROM pg_stat_xact_user_tables WHERE relname <> 'catalog'`)
 	if read > 100 {
 		t.Errorf("four small commits read %d rows", read)
 	}
-	exec(t, c, "ROLLBACK")
+	run(t, c, "ROLLBACK")
 }
