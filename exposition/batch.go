@@ -164,8 +164,8 @@ func appendPushTimes(dst []Family, pushed, failed time.Time) []Family {
 		return f
 	}
 	return append(dst,
-		gauge(PushTimeName, pushTimeHelp, pushed),
-		gauge(PushFailureTimeName, pushFailureTimeHelp, failed))
+		gauge(PushTimeName, PushTimeHelp, pushed),
+		gauge(PushFailureTimeName, PushFailureTimeHelp, failed))
 }
 
 func isPushTime(name string) bool { return name == PushTimeName || name == PushFailureTimeName }

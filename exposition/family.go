@@ -121,8 +121,8 @@ type Group struct {
 const (
 	PushTimeName        = "push_time_seconds"
 	PushFailureTimeName = "push_failure_time_seconds"
-	pushTimeHelp        = "Last Unix time when changing this group in the Pushgateway succeeded."
-	pushFailureTimeHelp = "Last Unix time when changing this group in the Pushgateway failed."
+	PushTimeHelp        = "Last Unix time when changing this group in the Pushgateway succeeded."
+	PushFailureTimeHelp = "Last Unix time when changing this group in the Pushgateway failed."
 )
 
 var typeNames = [...]string{

@@ -48,7 +48,8 @@ type GroupingKey struct {
 }
 
 // NewGroupingKey returns the key with the given labels. It returns an
-// ErrGroupingKey unless there is a job, and all names and values are valid.
+// ErrGroupingKey unless there is a job, all names and values are valid, and
+// the key is no longer than 32 KiB.
 func NewGroupingKey(labels map[string]string, scheme NameScheme) (GroupingKey, error) {
 	if labels[jobLabel] == "" {
 		return GroupingKey{}, keyError("job name is required: push to /metrics/job/<job>")
@@ -82,8 +83,8 @@ func NewGroupingKey(labels map[string]string, scheme NameScheme) (GroupingKey, e
 }
 
 // ParseGroupingKey reads the key from the decoded URL path that follows
-// /metrics/, as in "job/backup/instance/db1". The README's section "Pushing"
-// has the rules. It returns an ErrGroupingKey for a path that names no group.
+// /metrics/, as in "job/backup/instance/db1". The README's section "Push" has
+// the rules. It returns an ErrGroupingKey for a path that names no group.
 func ParseGroupingKey(path string, scheme NameScheme) (GroupingKey, error) {
 	first, rest, _ := strings.Cut(path, "/")
 	job, rest, more := strings.Cut(rest, "/")

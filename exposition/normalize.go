@@ -28,7 +28,7 @@ type Rules struct {
 // what is stored under the key: metrics with own labels only, families sorted
 // by name, without those that the gateway adds itself. It returns an
 // ErrTimestamp or an ErrInconsistent, with the reason, for a push that could
-// not be exposed. It changes nothing that families refers to, but the result
+// not be exposed, or only at great length. It changes nothing that families refers to, but the result
 // may share memory with it.
 func Normalize(key GroupingKey, families []Family, rules Rules) ([]Family, error) {
 	if rules.Timestamps == RejectTimestamps {

@@ -13,7 +13,8 @@ import (
 // messages, of at most limit bytes in all. Of two families with one name the
 // last wins; one without metrics is kept with Metrics empty. It returns an
 // ErrMalformed for what is no such body, an ErrInconsistent as
-// [FamiliesFromProto] does, and the errors of r wrapped.
+// [FamiliesFromProto] does, and the errors of r wrapped. A body of more than
+// maxMessages messages is malformed, too.
 func ParseProtobuf(r io.Reader, limit int64) ([]Family, error) {
 	// Reading it all first means that no length prefix is ever believed.
 	body, err := io.ReadAll(io.LimitReader(r, limit+1))
@@ -23,15 +24,14 @@ func ParseProtobuf(r io.Reader, limit int64) ([]Family, error) {
 	if int64(len(body)) > limit {
 		return nil, malformed("the body is larger than %d bytes: split the push", limit)
 	}
+	if tooManyMessages(body) {
+		return nil, malformed("the body has more than %d families, metrics, labels and buckets: push less at once", maxMessages)
+	}
 	var messages []*dto.MetricFamily
-	count := 0
 	for rest := body; len(rest) > 0; {
 		message, n := protowire.ConsumeBytes(rest)
 		if n < 0 {
 			return nil, notProtobuf(len(body)-len(rest), protowire.ParseError(n))
-		}
-		if count += familyMessage.count(message, maxMessages-count); count > maxMessages {
-			return nil, malformed("the body has more than %d metrics, labels and buckets: push less at once", maxMessages)
 		}
 		family := &dto.MetricFamily{}
 		if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(message, family); err != nil {

@@ -205,14 +205,6 @@ func expfmtError(body string, utf8 bool) (err error) {
 	return err
 }
 
-func TestBodyOfTooManyLines(t *testing.T) {
-	t.Parallel()
-	_, err := exposition.ParseText(strings.NewReader(strings.Repeat("\n", 1_000_002)), exposition.LegacyNames)
-	if !errors.Is(err, exposition.ErrMalformed) || !strings.Contains(err.Error(), "push less at once") {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestShapesOfUTF8LabelNames(t *testing.T) {
 	t.Parallel()
 	a, err := exposition.NewGroupingKey(map[string]string{"job": "j", "xÿy": "1"}, exposition.UTF8Names)

@@ -9,24 +9,19 @@ const (
 )
 
 // checkRenderedSize returns an ErrInconsistent for a push whose exposition
-// would be far larger than the push.
+// would be far larger than the push. It runs on each push, and adds up lengths
+// only.
 func checkRenderedSize(key GroupingKey, families []Family) error {
 	size := 0
-	for _, f := range families {
-		samples := SeriesCount(f)
-		if samples == 0 {
-			continue
+	for i := range families {
+		f := &families[i]
+		each := len(f.Name) + len(key.canonical)
+		for j := range f.Metrics {
+			m := &f.Metrics[j]
+			size += m.samples(f.Type) * (each + labelBytes(m.Labels))
 		}
-		for i := range f.Metrics {
-			repeats := 1
-			if !f.Type.Scalar() {
-				repeats = SeriesCount(Family{Type: f.Type, Metrics: f.Metrics[i : i+1]})
-			}
-			size += repeats * labelBytes(f.Metrics[i].Labels)
-		}
-		size += samples * (len(f.Name) + len(key.canonical))
 		if size > maxRenderedBytes {
-			return inconsistent("exposed, the push would take more than %d MiB, because its samples repeat long labels: shorten them, or push less at once", maxRenderedBytes>>20)
+			return inconsistent("exposed, the push would take more than %d MiB, because its samples repeat long names and labels: shorten them, or push less at once", maxRenderedBytes>>20)
 		}
 	}
 	return nil
@@ -34,8 +29,8 @@ func checkRenderedSize(key GroupingKey, families []Family) error {
 
 func labelBytes(labels []Label) int {
 	n := 0
-	for _, l := range labels {
-		n += len(l.Name) + len(l.Value)
+	for i := range labels {
+		n += len(labels[i].Name) + len(labels[i].Value)
 	}
 	return n
 }

@@ -138,6 +138,10 @@ func (s *Snapshot) Groups() []GroupSummary {
 	return groups
 }
 
+// Hidden returns the names of the families that a clash keeps out of the
+// exposition, sorted. The caller must not change it.
+func (s *Snapshot) Hidden() []string { return s.hidden }
+
 // Stats returns the size of the exposition.
 func (s *Snapshot) Stats() Stats {
 	stats := s.stats()

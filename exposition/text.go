@@ -80,13 +80,11 @@ func (s *samples) appendHistogram(dst []byte, v *HistogramValue) []byte {
 	if v == nil {
 		v = &HistogramValue{}
 	}
-	infinite := false
 	for _, b := range v.Buckets {
 		dst = s.appendWith(dst, "_bucket", model.BucketLabel, b.UpperBound, v.count(b.Count, b.CountFloat))
-		infinite = infinite || math.IsInf(b.UpperBound, 1)
 	}
 	count := v.count(v.Count, v.CountFloat)
-	if !infinite {
+	if !hasInfBucket(v) {
 		dst = s.appendWith(dst, "_bucket", model.BucketLabel, math.Inf(1), count)
 	}
 	dst = s.append(dst, "_sum", v.Sum)
