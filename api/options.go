@@ -30,8 +30,8 @@ type Gateway interface {
 	// Snapshot returns what a scrape that starts now has to see. Its
 	// expositions are in protobuf only if protobuf was asked for.
 	Snapshot(ctx context.Context, protobuf bool) (*exposition.Snapshot, error)
-	// Groups calls yield for all stored groups in the order of their keys,
-	// until it returns an error, and returns that error.
+	// Groups calls yield for all stored groups, in no particular order, until
+	// it returns an error, and returns that error.
 	Groups(ctx context.Context, yield func(exposition.Group) error) error
 	// Ready returns nil if pushes and scrapes can be served.
 	Ready(ctx context.Context) error
@@ -80,8 +80,9 @@ type Options struct {
 	// RecursiveDelete makes a DELETE without a recursive parameter delete all
 	// groups that have the given labels.
 	RecursiveDelete bool
-	// SelfMetrics adds the gateway's own metrics to the scrape.
-	SelfMetrics bool
+	// MergeSelfMetrics adds the gateway's own metrics to the scrape. They are
+	// on /-/metrics in any case.
+	MergeSelfMetrics bool
 
 	// MaxBodyBytes bounds the body of a push, as sent and decoded; 0 means
 	// 16 MiB.

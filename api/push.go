@@ -118,18 +118,12 @@ func (s *Server) rules() (exposition.Rules, error) {
 	rules := exposition.Rules{
 		Names: s.opt.Names, Timestamps: s.opt.Timestamps, Unchecked: s.opt.Unchecked,
 	}
-	if !s.opt.SelfMetrics {
+	if !s.opt.MergeSelfMetrics {
 		return rules, nil
 	}
-	own, err := s.ownFamilies()
-	if err != nil {
-		return rules, err
-	}
-	rules.Own = make(map[string]exposition.Type, len(own))
-	for _, f := range own {
-		rules.Own[f.Name] = f.Type
-	}
-	return rules, nil
+	var err error
+	rules.Own, err = s.own.types()
+	return rules, err
 }
 
 // deadline is context.WithTimeout where no timeout means forever.

@@ -176,7 +176,7 @@ func TestPushesThatTheGroupRemembersAsRefused(t *testing.T) {
 		{"equal series with the check off", "m 1\nm 2\n", api.Options{Unchecked: true}, 202, nil},
 		{"nothing wrong with the check off", body, api.Options{Unchecked: true}, 202, nil},
 		{"reserved label", `m{__x="1"} 1` + "\n", api.Options{}, 400, exposition.ErrInconsistent},
-		{"another type than an own metric that is exposed beside it", "# TYPE pushgateway_http_push_size_bytes gauge\npushgateway_http_push_size_bytes 1\n", api.Options{SelfMetrics: true}, 400, exposition.ErrInconsistent},
+		{"another type than an own metric that is exposed beside it", "# TYPE pushgateway_http_push_size_bytes gauge\npushgateway_http_push_size_bytes 1\n", api.Options{MergeSelfMetrics: true}, 400, exposition.ErrInconsistent},
 		{"another type than an own metric that is exposed apart", "# TYPE pushgateway_http_push_size_bytes gauge\npushgateway_http_push_size_bytes 1\n", api.Options{}, 200, nil},
 	}
 	for _, tt := range tests {

@@ -8,13 +8,6 @@ import (
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 )
 
-// The help texts of the families that the gateway adds to each group, as they
-// are in the exposition.
-const (
-	pushTimeHelp        = "Last Unix time when changing this group in the Pushgateway succeeded."
-	pushFailureTimeHelp = "Last Unix time when changing this group in the Pushgateway failed."
-)
-
 // queryFamily is a family in the query API.
 type queryFamily struct {
 	TimeStamp time.Time        `json:"time_stamp"`
@@ -32,8 +25,8 @@ func queryGroup(g exposition.Group) map[string]any {
 	for _, f := range g.Families {
 		out[f.Name] = familyOf(g, f)
 	}
-	out[exposition.PushTimeName] = gaugeOf(g, pushTimeHelp, g.PushTime, g.PushFailureTime)
-	out[exposition.PushFailureTimeName] = gaugeOf(g, pushFailureTimeHelp, g.PushFailureTime, g.PushTime)
+	out[exposition.PushTimeName] = gaugeOf(g, exposition.PushTimeHelp, g.PushTime, g.PushFailureTime)
+	out[exposition.PushFailureTimeName] = gaugeOf(g, exposition.PushFailureTimeHelp, g.PushFailureTime, g.PushTime)
 	return out
 }
 

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -41,8 +40,8 @@ func (s *Server) scrape(c echo.Context) error {
 		return unavailable(err)
 	}
 	var own []exposition.Family
-	if s.opt.SelfMetrics {
-		if own, err = s.ownFamilies(); err != nil {
+	if s.opt.MergeSelfMetrics {
+		if own, err = s.own.families(); err != nil {
 			return unavailable(err)
 		}
 	}
@@ -52,19 +51,10 @@ func (s *Server) scrape(c echo.Context) error {
 	if enc.Gzip {
 		h.Set(echo.HeaderContentEncoding, "gzip")
 	}
-	if s.opt.SelfMetrics {
+	if s.opt.MergeSelfMetrics {
 		return snapshot.WriteMerged(c.Response(), enc, own)
 	}
 	return snapshot.WriteExposition(c.Response(), enc)
-}
-
-// ownFamilies returns the gateway's own metrics as they are now.
-func (s *Server) ownFamilies() ([]exposition.Family, error) {
-	gathered, err := s.opt.Registry.Gather()
-	if err != nil {
-		return nil, fmt.Errorf("gather own metrics: %w", err)
-	}
-	return exposition.FamiliesFromProto(gathered)
 }
 
 // unavailable makes an error one that asks for another try.

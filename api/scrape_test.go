@@ -95,7 +95,7 @@ func TestScrapeExposesTheSnapshot(t *testing.T) {
 func TestMergedScrapeExposesOwnMetricsToo(t *testing.T) {
 	t.Parallel()
 	g := &fakeGateway{groups: []exposition.Group{mustGroup(t, "job/a", body, time.Unix(1700000000, 0))}}
-	w := send(newServer(t, g, api.Options{SelfMetrics: true}), "GET", "/metrics", "")
+	w := send(newServer(t, g, api.Options{MergeSelfMetrics: true}), "GET", "/metrics", "")
 	for _, want := range []string{`m{instance="",job="a"} 42`, "# TYPE pushgateway_http_push_size_bytes summary"} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("the exposition lacks %q", want)

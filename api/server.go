@@ -18,6 +18,7 @@ type Server struct {
 	opt      Options
 	echo     *echo.Echo
 	metrics  *metrics
+	own      ownMetrics
 	origins  *http.CrossOriginProtection
 	gets     map[string]bool // the exact paths that have a GET
 	external string
@@ -36,6 +37,7 @@ func New(g Gateway, o Options) (*Server, error) {
 	s := &Server{
 		gateway: g, opt: o, echo: echo.New(), gets: map[string]bool{},
 		origins: http.NewCrossOriginProtection(), external: o.externalPrefix(),
+		own: ownMetrics{registry: o.Registry},
 	}
 	if u := o.ExternalURL; u.Host != "" {
 		if err := s.origins.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
