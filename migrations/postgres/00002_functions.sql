@@ -19,9 +19,11 @@ CREATE FUNCTION current_life() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT extract(epoch FROM pg_postmaster_start_time()) || ' ' || pg_relation_filepath('push_group')
 $$;
 
--- begin_life begins a new life if the last one has ended. Nothing of the feed
--- can be used then, and the epoch becomes one that was never used before: the
--- names and jobs that replicas have learned may be gone.
+-- begin_life begins a new life if the last one has ended. The epoch becomes one
+-- that was never used before: the names and jobs that replicas have learned may
+-- be gone. The feed is kept, since it tells which commits were made; only
+-- transaction ids that this server has yet to hand out, as a dump of another
+-- one brings them, become one that everybody has seen.
 -- +goose StatementBegin
 CREATE FUNCTION begin_life(_not_after timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -29,8 +31,8 @@ BEGIN
     IF EXISTS (SELECT 1 FROM incarnation WHERE life = current_life()) THEN
         RETURN; -- another replica was faster
     END IF;
+    UPDATE feed SET xid = '1' WHERE xid >= pg_snapshot_xmax(pg_current_snapshot());
     DELETE FROM incarnation;
-    DELETE FROM feed;
     INSERT INTO incarnation (id, life) VALUES (gen_random_uuid(), current_life());
     UPDATE catalog SET trimmed_before = '1970-01-01 00:00:00+00',
         epoch = greatest(epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);

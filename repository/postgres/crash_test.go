@@ -155,6 +155,31 @@ func TestNewLife(t *testing.T) {
 			t.Errorf("a commit with what was learned in the old life: %v", err)
 		}
 	})
+	t.Run("a commit of the life before is known to have been made", func(t *testing.T) {
+		t.Parallel()
+		url := pgtest.New(t, postgres.Migrate)
+		r := newReplica(t, url)
+		c := r.commit(repository.Put, "m 1\n", "job/a")
+		r.must(r.Commit(t.Context(), c))
+		run(t, connect(t, url), "DELETE FROM incarnation")
+		r.catchUp()
+		if committed, err := r.Fence(t.Context(), c.ID); err != nil || !committed {
+			t.Errorf("fence: %t, %v", committed, err)
+		}
+	})
+	t.Run("a dump brings transaction ids of another server", func(t *testing.T) {
+		t.Parallel()
+		url := pgtest.New(t, postgres.Migrate)
+		r := newReplica(t, url)
+		r.put("m 1\n", "job/a")
+		c := connect(t, url)
+		run(t, c, "UPDATE feed SET xid = '999999999'")
+		run(t, c, "DELETE FROM incarnation")
+		r.catchUp()
+		if n := query[int](t, c, "SELECT count(*) FROM feed WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())"); n != 0 {
+			t.Errorf("%d rows of the feed are read at each catch-up", n)
+		}
+	})
 	t.Run("a life begins once", func(t *testing.T) {
 		t.Parallel()
 		url := pgtest.New(t, postgres.Migrate)
@@ -183,8 +208,8 @@ func TestNewLife(t *testing.T) {
 		}
 		r.put("m 2\n", "job/a")
 		r.must(r.Maintain(t.Context(), repository.DefaultRetention))
-		if n := query[int](t, c, "SELECT count(*) FROM feed"); n != 1 {
-			t.Errorf("the feed has %d rows, want that of the commit just made", n)
+		if n := query[int](t, c, "SELECT count(*) FROM feed"); n != 2 {
+			t.Errorf("the feed has %d rows, want those of the two commits", n)
 		}
 	})
 }
