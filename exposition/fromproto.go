@@ -161,10 +161,10 @@ func isFloatHistogram(h *dto.Histogram) bool {
 func overrides(float float64) bool { return float > 0 || math.IsNaN(float) }
 
 // oneCount returns what a pair of fields of client_model stands for, as a count of
-// v's kind: the other one is 0.
-func (v *HistogramValue) oneCount(integer uint64, float float64) (uint64, float64) {
+// h's kind: the other one is 0.
+func (h *HistogramValue) oneCount(integer uint64, float float64) (uint64, float64) {
 	switch {
-	case !v.Float:
+	case !h.Float:
 		return integer, 0
 	case overrides(float):
 		return 0, plainNaN(float)
