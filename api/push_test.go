@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -237,6 +238,42 @@ func TestRequestIDIsBelievedFromTrustedProxiesOnly(t *testing.T) {
 			}
 			if p.BodyDigest != digest {
 				t.Errorf("digest %x, want %x", p.BodyDigest, digest)
+			}
+		})
+	}
+}
+
+// TestPushesThatWouldTakeTooMuch protects the memory of all replicas from
+// small pushes that are large once they are parsed or exposed.
+func TestPushesThatWouldTakeTooMuch(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 30_000)
+	var series strings.Builder
+	for i := range 2300 {
+		fmt.Fprintf(&series, "m{i=\"%d\"} 1\n", i)
+	}
+	tests := []struct {
+		name, path, body string
+		headers          []string
+		text             string
+		recorded         bool
+	}{
+		{"a long grouping key", "/metrics/job/" + long + "/l/" + long, body, nil, "32768 bytes", false},
+		{"many lines", "/metrics/job/a", gzipped(strings.Repeat("\n", 1_000_001)), []string{gzipEncoded}, "1000000 lines", false},
+		{"many messages", "/metrics/job/a", gzipped(strings.Repeat("\x00", 1_000_001)), []string{gzipEncoded, protobufType}, "1000000 families", false},
+		{"many series of a long grouping key", "/metrics/job/" + long, series.String(), nil, "64 MiB", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			g := &fakeGateway{}
+			w := send(newServer(t, g, api.Options{}), "PUT", tt.path, tt.body, tt.headers...)
+			if w.Code != 400 {
+				t.Errorf("code %d, want 400", w.Code)
+			}
+			wantLine(t, w, tt.text)
+			if recorded := len(g.pushes) == 1 && g.pushes[0].Refused != nil; recorded != tt.recorded {
+				t.Errorf("recorded as a failure of the group: %t, want %t", recorded, tt.recorded)
 			}
 		})
 	}

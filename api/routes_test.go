@@ -157,6 +157,7 @@ func TestRedirects(t *testing.T) {
 		{"no way to another host", "GET //evil.example/..//evil.example", api.Options{}, 307, "/evil.example"},
 		{"no way to another host with a backslash", `GET /%5Cevil.example//`, api.Options{}, 307, "/%5Cevil.example/"},
 		{"slash too many for GET", "GET /status/", api.Options{}, 301, "/status"},
+		{"slash too many for the query API", "GET /api/v1/metrics/", api.Options{}, 301, "/api/v1/metrics"},
 		{"slash missing", "GET /debug/pprof", api.Options{}, 301, "/debug/pprof/"},
 		{"route prefix without its slash", "GET /pfx", api.Options{RoutePrefix: "pfx/"}, 301, "/pfx/"},
 		{"outside, the prefix is another one", "PUT /pfx/metrics//job/a", api.Options{RoutePrefix: "/pfx", ExternalURL: external}, 307, "/outside/metrics/job/a"},

@@ -133,6 +133,7 @@ func TestOwnMetrics(t *testing.T) {
 		`sqlpushgateway_pushes_rejected_total{reason="grouping_key"} 1`,
 		`sqlpushgateway_pushes_rejected_total{reason="conflict"} 0`,
 		`sqlpushgateway_pushes_rejected_total{reason="unavailable"} 0`,
+		`sqlpushgateway_pushes_rejected_total{reason="overloaded"} 0`,
 	} {
 		if !bytes.Contains(exposed, []byte(want+"\n")) {
 			t.Errorf("/-/metrics lacks %s", want)
