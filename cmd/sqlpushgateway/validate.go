@@ -16,11 +16,11 @@ func (c *config) validate() error {
 	if c.databaseURL.url == "" {
 		return errors.New("no database: set --database.url or DATABASE_URL, for instance to postgres://user:password@host/database")
 	}
-	if u := c.externalURL; u != nil && u.Host != "" && u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("--web.external-url=%s: must start with http:// or https://", u)
-	}
 	if u := c.externalURL; u != nil && u.User != nil {
 		return errors.New("--web.external-url: must not have a user or password, which everybody could read on /status")
+	}
+	if u := c.externalURL; u != nil && u.Host != "" && u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("--web.external-url=%s: must start with http:// or https://", u)
 	}
 	if !strings.HasPrefix(c.telemetryPath, "/") {
 		return fmt.Errorf("--web.telemetry-path=%s: must start with /", c.telemetryPath)
