@@ -73,6 +73,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	config.ConnConfig.DialFunc = (&net.Dialer{
 		Timeout:         config.ConnConfig.ConnectTimeout,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
+		Control:         control,
 	}).DialContext
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "sqlpushgateway"
