@@ -35,7 +35,8 @@ type Options struct {
 	// default 10 s.
 	CatchUpTimeout time.Duration
 	// CatchUpInterval is how often changes are read when nobody scrapes, so
-	// that a scrape has little to catch up with; default 5 s.
+	// that a scrape never has too much to catch up with; default 30 s. It is
+	// work done for nothing as long as nobody scrapes.
 	CatchUpInterval time.Duration
 	// Retention is how long the history is kept; default 30 days.
 	Retention time.Duration
@@ -62,7 +63,7 @@ func (o Options) withDefaults() Options {
 		o.CatchUpTimeout = 10 * time.Second
 	}
 	if o.CatchUpInterval <= 0 {
-		o.CatchUpInterval = 5 * time.Second
+		o.CatchUpInterval = 30 * time.Second
 	}
 	if o.Retention <= 0 {
 		o.Retention = DefaultRetention
@@ -282,8 +283,7 @@ func (r *Repository) Ready(ctx context.Context) error {
 	if !r.started.Load() {
 		return fmt.Errorf("%w: still waiting for it", ErrUnavailable)
 	}
-	_, err := r.follow.catchUp(ctx)
-	return err
+	return r.store.Ping(ctx)
 }
 
 // deleteGroups removes many groups in a commit of its own.

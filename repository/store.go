@@ -45,6 +45,8 @@ type Store interface {
 	Groups(ctx context.Context, yield func(exposition.Group) error) error
 	// History passes the history to yield in the order in which it happened.
 	History(ctx context.Context, yield func(HistoryRow) error) error
+	// Ping returns nil if the database answers and takes commits.
+	Ping(ctx context.Context) error
 	// Maintain does what must be done now and then: it makes partitions ahead
 	// of time, drops history older than retention, and trims what only
 	// replicas read. Many replicas may do so at once.

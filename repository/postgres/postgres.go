@@ -148,6 +148,13 @@ func (s *Store) checkServer(ctx context.Context) error {
 	return nil
 }
 
+// Ping implements repository.Store. A standby, which takes no commits, cannot
+// read an unlogged table.
+func (s *Store) Ping(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, `SELECT 1 FROM incarnation`)
+	return wrap(err)
+}
+
 // Maintain implements repository.Store.
 func (s *Store) Maintain(ctx context.Context, retention time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
