@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+	"github.com/sqlpushgateway/sqlpushgateway/internal/model"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
 	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
 )
@@ -45,7 +46,7 @@ func TestDataThatTheDatabaseRefuses(t *testing.T) {
 		t.Errorf("%d good pushes are exposed, want 20", n)
 	}
 	rejected := 0
-	for _, row := range history(t, url) {
+	for _, row := range model.History(t, url) {
 		if !row.Accepted && row.Reason != "" {
 			rejected++
 		}
@@ -88,7 +89,7 @@ func TestRequestSentTwice(t *testing.T) {
 		if refused := errors.Is(err, exposition.ErrInconsistent); refused != step.refused || err != nil && !refused {
 			t.Errorf("%s: %v", step.what, err)
 		}
-		if n := len(history(t, url)); n != step.rows {
+		if n := len(model.History(t, url)); n != step.rows {
 			t.Errorf("%s: history has %d rows, want %d", step.what, n, step.rows)
 		}
 	}
@@ -102,7 +103,7 @@ func TestRequestSentTwice(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := len(history(t, url)); n != 7 {
+		if n := len(model.History(t, url)); n != 7 {
 			t.Errorf("history has %d rows, want 7", n)
 		}
 	})
@@ -118,7 +119,7 @@ func TestHostileHeaders(t *testing.T) {
 	if err := replicas[0].Push(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	row := history(t, url)[0]
+	row := model.History(t, url)[0]
 	for _, s := range []string{row.ID, row.Client, row.Username, row.UserAgent} {
 		if !strings.HasPrefix(s, "a b\uFFFD é") || len(s) > 256 {
 			t.Errorf("the history has %q", s)

@@ -65,6 +65,9 @@ func (o Options) withDefaults() Options {
 	if o.CatchUpInterval <= 0 {
 		o.CatchUpInterval = 30 * time.Second
 	}
+	if o.MaxStaleness > 0 { // what is to be served in an outage must not be that old when it begins
+		o.CatchUpInterval = min(o.CatchUpInterval, max(o.MaxStaleness/4, time.Second))
+	}
 	if o.Retention <= 0 {
 		o.Retention = DefaultRetention
 	}
@@ -96,8 +99,8 @@ type Repository struct {
 }
 
 // New returns a Repository that works on the store as soon as the database
-// answers: until then pushes and scrapes wait within their deadlines. Close
-// must be called in the end, and closes the store, too.
+// answers: until then pushes wait within their deadlines, and scrapes get
+// ErrUnavailable. Close must be called in the end, and closes the store, too.
 func New(store Store, options Options) *Repository {
 	options = options.withDefaults()
 	m := newMetrics(options.Registry)
@@ -191,8 +194,8 @@ func (r *Repository) maintain(ctx context.Context) {
 
 // Push stores a push. It returns nil when the push is durable and visible in
 // every scrape, of every replica, that starts later; p.Refused or another
-// exposition error when it is refused and that is durable; else
-// ErrUnavailable, ErrConflict or the error of ctx.
+// exposition error when it is refused and that is durable; else ErrUnavailable,
+// as which ErrOverloaded and ErrUnknown count, or ErrConflict.
 func (r *Repository) Push(ctx context.Context, p Push) error {
 	return r.submit(ctx, p)
 }
@@ -269,8 +272,8 @@ func (r *Repository) current(ctx context.Context) (*exposition.Snapshot, error) 
 	return nil, unavailable(err)
 }
 
-// Groups passes all groups as they are stored now to yield, in the order of
-// their keys' digests.
+// Groups passes all groups as they are stored now to yield, in no particular
+// order, until that returns an error.
 func (r *Repository) Groups(ctx context.Context, yield func(exposition.Group) error) error {
 	if !r.started.Load() {
 		return ErrUnavailable

@@ -86,24 +86,6 @@ func scrape(t testing.TB, r *repository.Repository) string {
 	return model.Text(s)
 }
 
-func history(t testing.TB, url string) []repository.HistoryRow {
-	t.Helper()
-	store, err := postgres.Open(t.Context(), postgres.Options{URL: url, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	var rows []repository.HistoryRow
-	err = store.History(t.Context(), func(r repository.HistoryRow) error {
-		rows = append(rows, r)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rows
-}
-
 // TestModel protects the semantics: whatever the replicas are asked, one after
 // the other, answers and expositions are those of the simple model, on each.
 func TestModel(t *testing.T) {
@@ -122,7 +104,7 @@ func TestModel(t *testing.T) {
 					t.Fatalf("after request %d, %s: exposition is\n%s\nwant\n%s", i, request, got, want)
 				}
 			}
-			replayed, err := model.Replay(history(t, url), nil)
+			replayed, err := model.Replay(model.History(t, url), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -216,7 +198,7 @@ func TestConcurrentReplicas(t *testing.T) {
 			t.Errorf("replica %d differs:\n%s\nwant\n%s", i+1, got, want)
 		}
 	}
-	replayed, err := model.Replay(history(t, url), nil)
+	replayed, err := model.Replay(model.History(t, url), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

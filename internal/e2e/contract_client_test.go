@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sqlpushgateway/sqlpushgateway/internal/model"
 )
 
 // TestTLSAndBasicAuth protects the web configuration file, and the name of who
@@ -60,7 +62,7 @@ func TestTLSAndBasicAuth(t *testing.T) {
 			}
 		}
 	}
-	rows := history(t, database)
+	rows := model.History(t, database)
 	if len(rows) != 2 || rows[0].Username != "alice" || rows[1].Username != "alice" {
 		t.Errorf("the history is %+v", rows)
 	}
@@ -119,7 +121,7 @@ func TestForwardedClients(t *testing.T) {
 			if code, body := do(t, http.MethodPut, r.url+"/metrics/job/j", sample, "X-Forwarded-For", forwarded, "User-Agent", "backup/1.0"); code != 200 {
 				t.Fatalf("%d %s", code, body)
 			}
-			rows := history(t, database)
+			rows := model.History(t, database)
 			if len(rows) != 1 || rows[0].Client != tt.client || rows[0].UserAgent != "backup/1.0" || rows[0].Username != "" {
 				t.Errorf("the history is %+v, want the client %s", rows, tt.client)
 			}

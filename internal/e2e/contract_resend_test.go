@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"testing"
+
+	"github.com/sqlpushgateway/sqlpushgateway/internal/model"
 )
 
 // TestResendContract protects from a trusted proxy that sends a request to a
@@ -20,7 +22,7 @@ func TestResendContract(t *testing.T) {
 		t.Helper()
 		s.run(t, f)
 		rows += written
-		if got := len(history(t, database)); got != rows {
+		if got := len(model.History(t, database)); got != rows {
 			t.Fatalf("after %s %s with %q the history has %d rows, want %d", s.method, s.path, s.body, got, rows)
 		}
 	}
@@ -76,7 +78,7 @@ func TestUntrustedResendContract(t *testing.T) {
 	for range 3 {
 		put("/metrics/job/j", sample).with("X-Request-Id", "a").run(t, f)
 	}
-	if rows := history(t, database); len(rows) != 3 || rows[0].ID != "" {
+	if rows := model.History(t, database); len(rows) != 3 || rows[0].ID != "" {
 		t.Errorf("the history is %+v", rows)
 	}
 }

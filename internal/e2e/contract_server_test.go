@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sqlpushgateway/sqlpushgateway/internal/model"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
 )
 
@@ -228,7 +229,7 @@ func TestBodyLimitContract(t *testing.T) {
 		s.run(t, f)
 	}
 	f.exposes(t, "m{instance=\"\",job=\"j\"} 1"+jobJ)
-	if rows := history(t, database); len(rows) != 1 || rows[0].Method != repository.Put {
+	if rows := model.History(t, database); len(rows) != 1 || rows[0].Method != repository.Put {
 		t.Errorf("the history is %+v", rows)
 	}
 }

@@ -22,7 +22,7 @@ import (
 func (h *hammer) verify(unchecked func(repository.HistoryRow) bool) {
 	h.t.Helper()
 	h.awaitQuiet()
-	rows := history(h.t, h.database)
+	rows := model.History(h.t, h.database)
 	h.checkAnswers(rows)
 	replayed, err := model.Replay(rows, unchecked)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"github.com/sqlpushgateway/sqlpushgateway/internal/pgtest"
-	"github.com/sqlpushgateway/sqlpushgateway/repository"
 	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
 )
 
@@ -219,25 +217,6 @@ func (r *replica) scrape() string {
 		r.t.Fatalf("scrape: %d %s", code, body)
 	}
 	return body
-}
-
-// history returns the audit log of a database.
-func history(t testing.TB, database string) []repository.HistoryRow {
-	t.Helper()
-	store, err := postgres.Open(t.Context(), postgres.Options{URL: database, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	var rows []repository.HistoryRow
-	err = store.History(t.Context(), func(r repository.HistoryRow) error {
-		rows = append(rows, r)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rows
 }
 
 // eventually tries until f returns nil, for a minute at most.
