@@ -169,7 +169,7 @@ func TestQuitEndsTheGateway(t *testing.T) {
 	if got := mustAsk(t, http.MethodPost, p.url+"/-/quit", ""); got.code != http.StatusOK {
 		t.Errorf("got %+v, want 200", got)
 	}
-	<-p.done
+	p.wait(t)
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("got exit code %d, want 0:\n%s", code, p.logs)
 	}

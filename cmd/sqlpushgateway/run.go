@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"os"
 	"os/signal"
 	"syscall"
 
@@ -29,7 +31,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // serve runs a gateway until SIGTERM, SIGINT, a request to /-/quit or the end
-// of ctx, and then drains it. A second signal ends the process at once.
+// of ctx, and then drains it.
 func serve(ctx context.Context, c *config, stderr io.Writer) error {
 	c.log.Writer = stderr
 	logger := promslog.New(&c.log)
@@ -38,12 +40,40 @@ func serve(ctx context.Context, c *config, stderr io.Writer) error {
 	for _, flag := range c.ignored {
 		logger.Warn(flag+" is ignored: every push is stored in the database before it is answered; remove the flag", "flag", flag)
 	}
-	ctx, restore := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
-	defer restore()
-	context.AfterFunc(ctx, restore)
+	ctx, stop := untilSignal(ctx, logger)
+	defer stop()
 	a, err := newApp(ctx, c, logger)
 	if err != nil {
 		return err
 	}
 	return a.run(ctx)
+}
+
+// untilSignal returns a context that ends with the first SIGTERM or SIGINT. A
+// second one ends the process at once, however soon it follows. Nothing is
+// watched any more after stop.
+func untilSignal(parent context.Context, logger *slog.Logger) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	stopped := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-stopped:
+			return
+		}
+		select {
+		case s := <-signals:
+			logger.Warn("asked to stop again: requests in flight are cut", "signal", s)
+			os.Exit(1)
+		case <-stopped:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(stopped)
+		cancel()
+	}
 }
