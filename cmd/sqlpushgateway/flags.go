@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -65,15 +66,11 @@ type serverTimeouts struct {
 	readHeader, read, write, idle time.Duration
 }
 
-// parseFlags reads the command line. Its errors are one line each. Help and
-// version are written to stdout, which is an errAnswered.
+// parseFlags reads the command line of the gateway, like parse.
 func parseFlags(args []string, stdout io.Writer) (*config, error) {
 	c := &config{log: promslog.Config{Style: promslog.GoKitStyle}}
-	answered := false
-	app := kingpin.New(program, "A Pushgateway that keeps what is pushed in PostgreSQL and runs in any number of replicas.")
-	app.UsageWriter(stdout).ErrorWriter(stdout).Terminate(func(int) { answered = true })
+	app := newApplication("", "A Pushgateway that keeps what is pushed in PostgreSQL and runs in any number of replicas.\n\n"+commandsHelp())
 	app.Version(version.Print(program))
-	app.HelpFlag.Short('h')
 
 	c.addWebFlags(app)
 	c.addPushFlags(app)
@@ -85,12 +82,8 @@ func parseFlags(args []string, stdout io.Writer) (*config, error) {
 		Default("15s").DurationVar(&c.shutdownTimeout)
 	promslogflag.AddFlags(app, &c.log)
 
-	_, err := app.Parse(args)
-	switch {
-	case answered:
-		return nil, errAnswered
-	case err != nil:
-		return nil, fmt.Errorf("%w (see --help)", blame(app, args, err))
+	if err := parse(app, args, stdout); err != nil {
+		return nil, err
 	}
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -98,6 +91,29 @@ func parseFlags(args []string, stdout io.Writer) (*config, error) {
 	c.shown = shownFlags(app)
 	c.ignored = persistence.given()
 	return c, nil
+}
+
+// newApplication returns the command line of one of the program's commands, or
+// of the program itself.
+func newApplication(command, help string) *kingpin.Application {
+	app := kingpin.New(strings.TrimSpace(program+" "+command), help)
+	app.HelpFlag.Short('h')
+	return app
+}
+
+// parse reads a command line. Its errors are one line each. Help and version
+// are written to stdout, which is an errAnswered.
+func parse(app *kingpin.Application, args []string, stdout io.Writer) error {
+	answered := false
+	app.UsageWriter(stdout).ErrorWriter(stdout).Terminate(func(int) { answered = true })
+	_, err := app.Parse(args)
+	switch {
+	case answered:
+		return errAnswered
+	case err != nil:
+		return fmt.Errorf("%w (see --help)", blame(app, args, err))
+	}
+	return nil
 }
 
 // blame names the flag whose value cannot be read, if that is the error: the

@@ -8,26 +8,58 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/version"
 )
 
+// command is something else to do than to run a gateway, which is what the
+// program does without a command, like Pushgateway.
+type command struct {
+	name, help string
+	run        func(ctx context.Context, args []string, stdout io.Writer) error
+}
+
+func commands() []command {
+	return []command{
+		{"healthcheck", "ask a running gateway whether it is ready", healthcheck},
+	}
+}
+
+// commandsHelp lists the commands for the program's help.
+func commandsHelp() string {
+	var b strings.Builder
+	b.WriteString("Other commands, each with its own --help:")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "\n  %s: %s", c.name, c.help)
+	}
+	return b.String()
+}
+
 // run runs the program and returns its exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c, err := parseFlags(args, stdout)
-	if errors.Is(err, errAnswered) {
-		return 0
-	}
-	if err == nil {
-		err = serve(ctx, c, stderr)
-	}
-	if err != nil {
+	err := dispatch(ctx, args, stdout, stderr)
+	if err != nil && !errors.Is(err, errAnswered) {
 		fmt.Fprintf(stderr, "%s: error: %v\n", program, err)
 		return 1
 	}
 	return 0
+}
+
+// dispatch runs the command that the first argument names, or a gateway.
+func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	for _, c := range commands() {
+		if len(args) > 0 && args[0] == c.name {
+			return c.run(ctx, args[1:], stdout)
+		}
+	}
+	c, err := parseFlags(args, stdout)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, c, stderr)
 }
 
 // serve runs a gateway until SIGTERM, SIGINT, a request to /-/quit or the end
