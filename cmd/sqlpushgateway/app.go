@@ -115,19 +115,36 @@ func (a *app) run(ctx context.Context) error {
 }
 
 // stop drains: for a while it serves on, but is not ready and closes
-// connections; then it closes the listeners, waits for what is in flight, and
-// closes the database last. It is bounded by the flags, and does its work once.
+// connections; then it closes the listeners without losing a connection that
+// is about to be accepted, waits for what is in flight, and closes the database
+// last. It is bounded by the flags, and does its work once.
 func (a *app) stop() {
 	a.stopOnce.Do(func() {
 		a.api.Drain()
 		if a.config.shutdownDelay > 0 {
 			time.Sleep(a.config.shutdownDelay)
 		}
+		a.refuseNew()
 		a.stopServers()
 		a.closeListeners() // those that never served
 		a.gateway.Close()
 		a.logger.Info("stopped")
 	})
+}
+
+// refuseNew keeps new connections from our listeners. The sockets of systemd go
+// on: what arrives there is for the next process.
+func (a *app) refuseNew() {
+	if *a.config.web.WebSystemdSocket {
+		return
+	}
+	var wait sync.WaitGroup
+	for _, l := range a.listeners {
+		if tcp, ok := l.(*net.TCPListener); ok {
+			wait.Go(func() { refuseNew(tcp) })
+		}
+	}
+	wait.Wait()
 }
 
 func (a *app) stopServers() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -46,7 +47,9 @@ func listen(flags *web.FlagConfig) ([]net.Listener, error) {
 // listenOn opens a listener on an address like :9091, or vsock://:9091.
 func listenOn(address string) (net.Listener, error) {
 	if !strings.HasPrefix(address, "vsock://") {
-		return net.Listen("tcp", address)
+		var config net.ListenConfig
+		config.SetMultipathTCP(false) // refuseNew needs a socket of plain TCP
+		return config.Listen(context.Background(), "tcp", address)
 	}
 	u, err := url.Parse(address)
 	if err != nil {
