@@ -7,12 +7,18 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
+# Servers are in folders that are not on everybody's path.
+have() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
+
 missing_packages() {
-	command -v gcc >/dev/null || echo gcc libc6-dev # for the race detector
+	have gcc || echo gcc libc6-dev # for the race detector
 	[ -n "${TEST_DATABASE_URL:-}" ] || postgres_bin >/dev/null || echo postgresql
-	command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || echo pgbouncer
-	command -v curl >/dev/null || echo curl ca-certificates
-	command -v npm >/dev/null || echo nodejs npm
+	have pgbouncer || echo pgbouncer
+	have nginx || echo nginx
+	have haproxy || echo haproxy
+	have prometheus && have promtool || echo prometheus
+	have curl || echo curl ca-certificates
+	have npm || echo nodejs npm
 	/usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || echo python3-prometheus-client
 }
 

@@ -25,18 +25,22 @@ can_apt() {
 	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null
 }
 
-# apt_install PACKAGE...: PostgreSQL's packages are kept from starting a server
-# of the machine's own.
-apt_install() {
-	local conf=/etc/postgresql-common/createcluster.d/sqlpushgateway.conf status=0
+# apt_install PACKAGE...: no server is started on the machine for them.
+apt_install() (
+	local conf=/etc/postgresql-common/createcluster.d/sqlpushgateway.conf policy=/usr/sbin/policy-rc.d
+	local made=("$conf")
+	trap 'rm -f "${made[@]}"' EXIT
 	echo "installing: $*"
 	mkdir -p "${conf%/*}"
 	echo "create_main_cluster = false" >"$conf"
-	DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
-		DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@" >/dev/null || status=$?
-	rm -f "$conf"
-	return "$status"
-}
+	if [ ! -e "$policy" ]; then
+		made+=("$policy")
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod +x "$policy"
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get -qq update && apt-get -qq -y --no-install-recommends install "$@" >/dev/null
+)
 
 # as_nobody COMMAND...: PostgreSQL refuses to run as root, so root runs it as
 # nobody. Other users run it themselves.
