@@ -172,13 +172,20 @@ type contractCase struct {
 	check func(*testing.T, *fleet)
 }
 
-// runContract runs the cases against one replica and against three.
+// runContract runs the cases against one replica, against three, and against
+// three behind nginx.
 func runContract(t *testing.T, cases []contractCase, flags ...string) {
-	eachSize(t, func(t *testing.T, n int) {
-		f := newFleet(t, n, append(flags, "--web.enable-admin-api")...)
+	flags = append(flags, "--web.enable-admin-api")
+	run := func(t *testing.T, f *fleet) {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) { c.run(t, f) })
 		}
+	}
+	eachSize(t, func(t *testing.T, n int) { run(t, newFleet(t, n, flags...)) })
+	t.Run("3 replicas behind nginx", func(t *testing.T) {
+		t.Parallel()
+		replicas := startReplicas(t, 3, newDatabase(t), append(flags, trustNginx)...)
+		run(t, &fleet{urls: []string{startProxy(t, replicas...).url}})
 	})
 }
 

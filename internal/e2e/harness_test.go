@@ -87,8 +87,14 @@ func startReplicas(t testing.TB, n int, database string, flags ...string) []*rep
 // launch starts a gateway and returns as soon as its address is known.
 func launch(t testing.TB, database string, flags ...string) *replica {
 	t.Helper()
+	return launchAt(t, "127.0.0.1:0", database, flags...)
+}
+
+// launchAt is launch on an address that somebody knows already.
+func launchAt(t testing.TB, address, database string, flags ...string) *replica {
+	t.Helper()
 	r := &replica{t: t, done: make(chan struct{})}
-	r.cmd = exec.Command(program, append([]string{"--web.listen-address=127.0.0.1:0", "--log.format=json"}, flags...)...)
+	r.cmd = exec.Command(program, append([]string{"--web.listen-address=" + address, "--log.format=json"}, flags...)...)
 	r.cmd.Env = append(os.Environ(), "DATABASE_URL="+database)
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stderr, err := r.cmd.StderrPipe()
@@ -98,8 +104,8 @@ func launch(t testing.TB, database string, flags ...string) *replica {
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	address := make(chan string, 1)
-	go r.readLog(stderr, address)
+	listening := make(chan string, 1)
+	go r.readLog(stderr, listening)
 	t.Cleanup(func() {
 		r.kill()
 		if log := r.logged(); strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic") {
@@ -110,7 +116,7 @@ func launch(t testing.TB, database string, flags ...string) *replica {
 		}
 	})
 	select {
-	case a := <-address:
+	case a := <-listening:
 		r.url = "http://" + a
 	case <-r.done:
 		t.Fatalf("the gateway ended at once:\n%s", r.logged())

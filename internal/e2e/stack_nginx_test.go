@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// trustNginx is the flag of gateways behind a proxy of startProxy.
+const trustNginx = "--web.trusted-proxies=127.0.0.1/32"
+
 // proxy is a running nginx with the configuration that is shipped.
 type proxy struct {
 	t   testing.TB
