@@ -32,8 +32,7 @@ type promServer struct {
 func startPrometheus(t *testing.T, config string) *promServer {
 	t.Helper()
 	return &promServer{t, startListening(t, "prometheus", "prometheus",
-		"--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--storage.tsdb.no-lockfile",
-		"--web.listen-address=127.0.0.1:0")}
+		"--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address=127.0.0.1:0")}
 }
 
 // startAlertmanager starts Alertmanager with the configuration that is shipped,
