@@ -1,0 +1,65 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// behindNginx are the flags of gateways behind a proxy that is under load. They
+// are as patient as a proxy's timeouts allow.
+var behindNginx = []string{trustNginx, "--push.timeout=12s", "--scrape.timeout=12s", "--shutdown.delay=5s", "--web.enable-admin-api"}
+
+// TestRollingRestart protects every push and every scrape while the replicas
+// behind nginx are restarted one after the other, as for an upgrade: none
+// fails, and nothing that was acknowledged is lost.
+func TestRollingRestart(t *testing.T) {
+	t.Parallel()
+	database := newDatabase(t)
+	replicas := startReplicas(t, 3, database, behindNginx...)
+	h := newProxyHammer(t, database, startProxy(t, replicas...))
+	h.start(12, 0)
+	for i, r := range replicas {
+		h.progress(60)
+		check(t, r.cmd.Process.Signal(syscall.SIGTERM))
+		<-r.done
+		if code := r.cmd.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("a replica that was told to stop ended with code %d:\n%s", code, r.logged())
+		}
+		replicas[i] = launchAt(t, strings.TrimPrefix(r.url, "http://"), database, behindNginx...)
+		replicas[i].awaitReady()
+	}
+	h.progress(60)
+	h.finish()
+	h.replicas = replicas
+	h.verify(nil)
+}
+
+// newProxyHammer returns a hammer whose traffic goes through the proxy: half of
+// it on new connections.
+func newProxyHammer(t *testing.T, database string, p *proxy) *hammer {
+	t.Helper()
+	entry := &replica{t: t, url: p.url}
+	h := newHammer(t, database, []*replica{entry, entry, entry})
+	h.client.Transport = &halfFresh{
+		kept:  h.client.Transport,
+		fresh: &http.Transport{DisableKeepAlives: true},
+	}
+	return h
+}
+
+// halfFresh sends every other request on a new connection.
+type halfFresh struct {
+	kept, fresh http.RoundTripper
+	sent        atomic.Int64
+}
+
+// RoundTrip implements http.RoundTripper.
+func (f *halfFresh) RoundTrip(r *http.Request) (*http.Response, error) {
+	if f.sent.Add(1)%2 == 0 {
+		return f.fresh.RoundTrip(r)
+	}
+	return f.kept.RoundTrip(r)
+}
