@@ -93,8 +93,14 @@ func launch(t testing.TB, database string, flags ...string) *replica {
 // launchAt is launch on an address that somebody knows already.
 func launchAt(t testing.TB, address, database string, flags ...string) *replica {
 	t.Helper()
-	r := &replica{t: t, done: make(chan struct{})}
-	r.cmd = exec.Command(program, append([]string{"--web.listen-address=" + address, "--log.format=json"}, flags...)...)
+	return launchCommand(t, database, exec.Command(program, append([]string{"--web.listen-address=" + address, "--log.format=json"}, flags...)...))
+}
+
+// launchCommand is launch for a command that becomes a gateway, which logs as
+// JSON.
+func launchCommand(t testing.TB, database string, cmd *exec.Cmd) *replica {
+	t.Helper()
+	r := &replica{t: t, cmd: cmd, done: make(chan struct{})}
 	r.cmd.Env = append(os.Environ(), "DATABASE_URL="+database)
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stderr, err := r.cmd.StderrPipe()
