@@ -97,6 +97,9 @@ func (r *Repository) try(ctx context.Context, ops []*op) ([]*op, error) {
 
 // commitPlain commits ops that collide with nothing.
 func (r *Repository) commitPlain(ctx context.Context, epoch int64, b batch) ([]*op, error) {
+	if slices.ContainsFunc(b.ops, (*op).restores) {
+		return r.commitRestored(ctx, epoch, b)
+	}
 	start := time.Now()
 	c := r.newCommit(epoch, b)
 	err := r.store.Commit(ctx, c)
@@ -129,14 +132,9 @@ func (r *Repository) commitSingly(ctx context.Context, epoch int64, b batch) ([]
 func (r *Repository) newCommit(epoch int64, b batch) *Commit {
 	c := &Commit{
 		ID: uuid.New(), Epoch: epoch, Unchecked: r.options.Unchecked,
-		Deadline: b.ops[0].deadline,
+		Deadline: earliest(b.ops),
 		Names:    slices.Collect(maps.Values(b.names)),
 		Jobs:     slices.Collect(maps.Values(b.jobs)),
-	}
-	for _, o := range b.ops {
-		if o.deadline.Before(c.Deadline) {
-			c.Deadline = o.deadline
-		}
 	}
 	c.Groups, c.History = foldAll(b.ops)
 	return c

@@ -18,12 +18,17 @@ type folded struct {
 // fold adds an op to what earlier ops of the commit make of its group.
 func (f *folded) fold(o *op) {
 	c := &f.change
+	c.Times = nil
 	switch {
 	case o.Method == Delete:
 		*f = folded{change: GroupChange{Key: c.Key, Delete: true, Reset: true}}
 		return
 	case o.refusal() != nil:
 		c.Failed = true
+	case o.Times != nil:
+		c.Times, c.Reset, c.Cleared = o.Times, true, nil
+		c.Pushed, c.Failed = !o.Times.Pushed.IsZero(), !o.Times.Failed.IsZero()
+		f.families, f.stored = o.kept, o.stored
 	case o.Method == Put:
 		c.Pushed, c.Replace, c.Cleared = true, true, nil
 		f.families, f.stored = o.kept, o.stored

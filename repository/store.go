@@ -130,6 +130,9 @@ type GroupChange struct {
 	Pushed, Failed bool
 	Families       []byte   // as of exposition.AppendFamilies; "{}" for none
 	Cleared        []string // names of families to remove
+	// Times, if not nil, are the group's times, instead of the present. They
+	// come in the commits of a Tx only.
+	Times *Times
 }
 
 // HistoryRow is a request in the history. At and Commit are set by the Store.

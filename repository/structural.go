@@ -15,20 +15,19 @@ import (
 // no group of theirs appears or changes, so it is enough to read the few
 // groups that could expose a series of the batch, and to compare.
 func (r *Repository) commitShared(ctx context.Context, epoch int64, b batch) ([]*op, error) {
-	deadline := b.ops[0].deadline
 	jobs := map[string]bool{}
 	for _, o := range b.ops {
 		jobs[o.Key.Job()] = true
-		if o.deadline.Before(deadline) {
-			deadline = o.deadline
-		}
 	}
 	start := time.Now()
-	tx, shapes, err := r.store.BeginJobs(ctx, epoch, deadline, slices.Collect(maps.Keys(jobs)))
+	tx, shapes, err := r.store.BeginJobs(ctx, epoch, earliest(b.ops), slices.Collect(maps.Keys(jobs)))
 	if err != nil {
 		return r.settle(ctx, &Commit{Epoch: epoch}, b, err)
 	}
 	defer tx.Rollback()
+	if b.ops, err = r.keepNewer(ctx, tx, b.ops); err != nil || len(b.ops) == 0 {
+		return b.ops, err
+	}
 	if err := r.compare(ctx, tx, b.ops, shapes); err != nil {
 		return r.settle(ctx, &Commit{Epoch: epoch}, b, err)
 	}
@@ -160,6 +159,9 @@ func (r *Repository) commitExclusive(ctx context.Context, o *op) ([]*op, error) 
 		return b.ops, err
 	}
 	defer tx.Rollback()
+	if b.ops, err = r.keepNewer(ctx, tx, b.ops); err != nil || len(b.ops) == 0 {
+		return b.ops, err
+	}
 	clash, others, err := r.inspect(ctx, tx, o)
 	if err != nil {
 		return b.ops, err

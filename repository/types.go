@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 )
@@ -18,6 +19,9 @@ var (
 	// ErrConflict says that other commits won over this one too often.
 	// Nothing was written.
 	ErrConflict = errors.New("too many concurrent changes")
+	// ErrNewer says that a group was not restored, since what is stored was
+	// pushed at the same time or later. Nothing was written.
+	ErrNewer = errors.New("the group has been pushed to since")
 )
 
 // Method is the kind of a request in the history.
@@ -69,6 +73,19 @@ type Push struct {
 	// Refused is why the push cannot be accepted, or nil. A refused push sets
 	// the group's failure time and is in the history.
 	Refused error
+	// Times, if not nil, makes a PUT restore a group that was pushed to
+	// elsewhere: it gets these times, unless it was pushed to here at the same
+	// time or later, which is an ErrNewer.
+	Times *Times
+}
+
+// Times are those of the pushes to a group.
+type Times struct {
+	// Pushed and Failed are those of the last push that was accepted and of the
+	// last one that was refused; zero means never.
+	Pushed, Failed time.Time
+	// Families has the push times of the families that are older than Pushed.
+	Families map[string]time.Time
 }
 
 // Deletion is a DELETE of one group, or of all groups whose key contains

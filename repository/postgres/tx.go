@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -170,7 +171,47 @@ func (t *tx) Commit(ctx context.Context, c *repository.Commit) error {
 	if err := t.store.commit(ctx, t, c); err != nil {
 		return t.wrapNotPlain(err, c)
 	}
+	if err := t.setTimes(ctx, c.Groups); err != nil {
+		return t.wrap(err)
+	}
 	return t.finish(ctx)
+}
+
+// setTimes gives the groups that are restored their times.
+func (t *tx) setTimes(ctx context.Context, groups []repository.GroupChange) error {
+	var keys [][]byte
+	var pushed, failed []*time.Time
+	var families []string
+	for _, g := range groups {
+		if g.Times == nil {
+			continue
+		}
+		key := g.Key.Digest()
+		times, err := json.Marshal(g.Times.Families)
+		if err != nil {
+			return err
+		}
+		if len(g.Times.Families) == 0 {
+			times = []byte("{}")
+		}
+		keys, families = append(keys, key[:]), append(families, string(times))
+		pushed, failed = append(pushed, optionalTime(g.Times.Pushed)), append(failed, optionalTime(g.Times.Failed))
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	_, err := t.Exec(ctx, `UPDATE push_group g SET pushed_at = u.pushed, push_failed_at = u.failed, family_times = u.families::jsonb
+		FROM unnest($1::bytea[], $2::timestamptz[], $3::timestamptz[], $4::text[]) u (key, pushed, failed, families)
+		WHERE g.key = u.key AND g.key = ANY ($1::bytea[])`, keys, pushed, failed, families)
+	return err
+}
+
+// optionalTime makes a zero time NULL.
+func optionalTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 func (t *tx) finish(ctx context.Context) error { return wrapCommit(t.Tx.Commit(ctx)) }
