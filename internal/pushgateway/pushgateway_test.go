@@ -1,0 +1,220 @@
+package pushgateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+)
+
+func recorded(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata/1.11.3", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// gateway answers like the recorded one. With change, its answers are changed.
+func gateway(t testing.TB, change func(path string, body []byte) (int, []byte)) *url.URL {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, ok := map[string]string{"/prefix/api/v1/metrics": "metrics.json", "/prefix/metrics": "scrape.pb"}[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		code, body := http.StatusOK, recorded(t, name)
+		if change != nil {
+			code, body = change(name, body)
+		}
+		w.WriteHeader(code)
+		w.Write(body)
+	}))
+	t.Cleanup(s.Close)
+	u, err := url.Parse(s.URL + "/prefix/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// text is all that is known of the groups, with times to the microsecond.
+func text(t testing.TB, groups []Group) string {
+	t.Helper()
+	var b strings.Builder
+	when := func(at time.Time) string {
+		if at.IsZero() {
+			return "never"
+		}
+		return at.UTC().Format("15:04:05.000000")
+	}
+	for _, g := range groups {
+		b.WriteString(groupKey(g.Labels) + " pushed " + when(g.PushTime) + " failed " + when(g.PushFailureTime) + "\n")
+		for _, name := range slices.Sorted(maps.Keys(g.FamilyTimes)) {
+			b.WriteString("  " + name + " pushed " + when(g.FamilyTimes[name]) + "\n")
+		}
+		key, err := exposition.NewGroupingKey(g.Labels, exposition.UTF8Names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		families, err := exposition.Normalize(key, g.Families, exposition.Rules{Names: exposition.UTF8Names})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(exposition.AppendFamilies([]byte("  "), families))
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func TestAPIAndFileTellTheSame(t *testing.T) {
+	t.Parallel()
+	fromAPI, err := ReadURL(t.Context(), http.DefaultClient, gateway(t, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromFile, err := ReadFile("testdata/1.11.3/persistence.gob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := text(t, fromAPI), text(t, fromFile); got != want {
+		t.Errorf("the API tells\n%s\nand the file\n%s", got, want)
+	}
+	if len(fromFile) != 9 {
+		t.Errorf("got %d groups, want 9:\n%s", len(fromFile), text(t, fromFile))
+	}
+}
+
+func TestPushTimes(t *testing.T) {
+	t.Parallel()
+	groups, err := ReadFile("testdata/1.11.3/persistence.gob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name           string
+		group          string
+		pushed, failed bool
+	}{
+		{"a group that was pushed", `"instance""a""job""classic"`, true, false},
+		{"one that was refused later", `"job""bare"`, true, true},
+		{"one that was refused only", `"instance""i""job""named""site""x"`, false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			i := slices.IndexFunc(groups, func(g Group) bool { return groupKey(g.Labels) == c.group })
+			if i < 0 {
+				t.Fatalf("no group %s in\n%s", c.group, text(t, groups))
+			}
+			if g := groups[i]; g.PushTime.IsZero() == c.pushed || g.PushFailureTime.IsZero() == c.failed {
+				t.Errorf("got a push at %v and a failure at %v", g.PushTime, g.PushFailureTime)
+			}
+		})
+	}
+}
+
+// withoutNative is the API's answer without the group that only a scrape tells.
+func withoutNative(body []byte) []byte {
+	start := bytes.Index(body, []byte(`{"float_classic"`))
+	end := start + bytes.Index(body[start:], []byte(`}]}}`)) + len(`}]}}`)
+	if bytes.HasPrefix(body[end:], []byte(",")) {
+		return slices.Concat(body[:start], body[end+1:])
+	}
+	return slices.Concat(body[:start-1], body[end:])
+}
+
+func TestReadURL(t *testing.T) {
+	t.Parallel()
+	unavailable := func(path string, body []byte) (int, []byte) {
+		if path == "scrape.pb" {
+			return http.StatusInternalServerError, []byte("collected before\n")
+		}
+		return http.StatusOK, body
+	}
+	var answers atomic.Int64
+	for _, c := range []struct {
+		name   string
+		change func(path string, body []byte) (int, []byte)
+		groups int
+		err    string
+	}{
+		{"all groups of a quiet one", nil, 9, ""},
+		{"native histograms cannot be had without a scrape", unavailable, 0, "import the persistence file"},
+		{"the rest can", func(path string, body []byte) (int, []byte) {
+			if path == "metrics.json" {
+				body = withoutNative(body)
+			}
+			return unavailable(path, body)
+		}, 8, ""},
+		{"what is pushed to all the time is taken from the API", func(path string, body []byte) (int, []byte) {
+			if path == "metrics.json" {
+				old := []byte(`"time_stamp":"2026-11-22T12`)
+				at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC).Add(time.Duration(answers.Add(1)) * time.Hour)
+				body = bytes.ReplaceAll(withoutNative(body), old, at.AppendFormat(nil, `"time_stamp":"2006-01-02T15`))
+			}
+			return http.StatusOK, body
+		}, 8, ""},
+		{"a path that is none", func(string, []byte) (int, []byte) { return http.StatusNotFound, []byte("no such page\n") }, 0, "answers 404 Not Found: no such page"},
+		{"something that is no Pushgateway", func(string, []byte) (int, []byte) { return http.StatusOK, []byte("<html>") }, 0, "does not answer like a Pushgateway"},
+		{"a broken scrape", func(path string, body []byte) (int, []byte) {
+			if path == "scrape.pb" {
+				body = body[:len(body)-1]
+			}
+			return http.StatusOK, body
+		}, 0, "read a scrape"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			groups, err := ReadURL(t.Context(), http.DefaultClient, gateway(t, c.change))
+			if len(groups) != c.groups || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+				t.Errorf("got %d groups and %v, want %d and %q", len(groups), err, c.groups, c.err)
+			}
+		})
+	}
+}
+
+func TestReadURLEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := ReadURL(ctx, http.DefaultClient, gateway(t, nil)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the end of the context", err)
+	}
+}
+
+func TestWhatIsNoPersistenceFileIsAnError(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(path, []byte("m 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadFile(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("got %v, want an error that names the file", err)
+	}
+	if _, err := ReadFile(path + "y"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want that there is no such file", err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(recorded(f, "persistence.gob"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if len(content) < 1<<20 {
+			decode(bytes.NewReader(content))
+		}
+	})
+}
