@@ -93,14 +93,16 @@ type Repository struct {
 	// lastCommit is how long the last plain commit took, in nanoseconds.
 	lastCommit atomic.Int64
 
+	tried   chan struct{} // closed when the database was asked for the first time
 	started atomic.Bool
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
 
 // New returns a Repository that works on the store as soon as the database
-// answers: until then pushes wait within their deadlines, and scrapes get
-// ErrUnavailable. Close must be called in the end, and closes the store, too.
+// answers: until then pushes wait within their deadlines. Scrapes wait for the
+// first attempt only, and then get ErrUnavailable. Close must be called in the
+// end, and closes the store, too.
 func New(store Store, options Options) *Repository {
 	options = options.withDefaults()
 	m := newMetrics(options.Registry)
@@ -112,6 +114,7 @@ func New(store Store, options Options) *Repository {
 		catalog: &catalog{names: map[string]Claim{}, jobs: map[string]JobShape{}},
 		queue:   newQueue(),
 		deletes: make(chan struct{}, maxDeletes),
+		tried:   make(chan struct{}),
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
@@ -155,13 +158,10 @@ func (r *Repository) run(ctx context.Context) {
 // start waits for the database and its schema. It reports false when ctx ends
 // first.
 func (r *Repository) start(ctx context.Context) bool {
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		err := r.prepare(ctx)
-		if err == nil {
-			r.started.Store(true)
-			r.logger.Info("connected to the database")
-			return true
-		}
+	err := r.prepare(ctx)
+	r.started.Store(err == nil)
+	close(r.tried)
+	for pause := 100 * time.Millisecond; err != nil; pause = min(2*pause, 5*time.Second) {
 		if ctx.Err() != nil {
 			return false
 		}
@@ -169,7 +169,11 @@ func (r *Repository) start(ctx context.Context) bool {
 		if !sleep(ctx, pause) {
 			return false
 		}
+		err = r.prepare(ctx)
 	}
+	r.started.Store(true)
+	r.logger.Info("connected to the database")
+	return true
 }
 
 func (r *Repository) prepare(ctx context.Context) error {
@@ -259,8 +263,8 @@ func (r *Repository) Snapshot(ctx context.Context, protobuf bool) (*exposition.S
 }
 
 func (r *Repository) current(ctx context.Context) (*exposition.Snapshot, error) {
-	err := error(ErrUnavailable)
-	if r.started.Load() {
+	err := r.begun(ctx)
+	if err == nil {
 		var s *exposition.Snapshot
 		if s, err = r.follow.catchUp(ctx); err == nil {
 			return s, nil
@@ -275,10 +279,23 @@ func (r *Repository) current(ctx context.Context) (*exposition.Snapshot, error) 
 // Groups passes all groups as they are stored now to yield, in no particular
 // order, until that returns an error.
 func (r *Repository) Groups(ctx context.Context, yield func(exposition.Group) error) error {
-	if !r.started.Load() {
-		return ErrUnavailable
+	if err := r.begun(ctx); err != nil {
+		return err
 	}
 	return r.store.Groups(ctx, yield)
+}
+
+// begun returns nil if the database has answered. Who asks a process that has
+// just been started, as proxies do at once, waits for the first attempt.
+func (r *Repository) begun(ctx context.Context) error {
+	select {
+	case <-r.tried:
+	case <-ctx.Done():
+	}
+	if !r.started.Load() {
+		return fmt.Errorf("%w: still waiting for it", ErrUnavailable)
+	}
+	return nil
 }
 
 // Ready returns nil if pushes and scrapes would be answered now.

@@ -63,3 +63,26 @@ func (f *halfFresh) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return f.kept.RoundTrip(r)
 }
+
+// TestFirstRequests protects what a proxy sends to a replica that has just
+// begun to listen: it is answered when the database has been reached.
+func TestFirstRequests(t *testing.T) {
+	t.Parallel()
+	database := newDatabase(t)
+	for _, tt := range []struct {
+		method, path string
+		code         int
+	}{
+		{http.MethodGet, "/metrics", 200}, {http.MethodGet, "/api/v1/metrics", 200}, {http.MethodGet, "/", 200},
+		{http.MethodPut, "/metrics/job/j", 200}, {http.MethodPost, "/metrics/job/j", 200},
+		{http.MethodDelete, "/metrics/job/j", 202}, {http.MethodDelete, "/metrics/job/j?recursive=true", 202},
+	} {
+		t.Run(tt.method+" "+tt.path, func(t *testing.T) {
+			t.Parallel()
+			r := launch(t, database, "--push.timeout=12s", "--scrape.timeout=12s")
+			if code, body := do(t, tt.method, r.url+tt.path, ""); code != tt.code {
+				t.Errorf("%d %s", code, body)
+			}
+		})
+	}
+}
