@@ -31,11 +31,16 @@ type proxy struct {
 // ends it at the end of the test.
 func startProxy(t testing.TB, replicas ...*replica) *proxy {
 	t.Helper()
+	return startProxyTo(t, urlsOf(replicas)...)
+}
+
+// urlsOf returns the addresses of the replicas.
+func urlsOf(replicas []*replica) []string {
 	urls := make([]string, len(replicas))
 	for i, r := range replicas {
 		urls[i] = r.url
 	}
-	return startProxyTo(t, urls...)
+	return urls
 }
 
 // startProxyTo is startProxy for URLs like http://127.0.0.1:port.
