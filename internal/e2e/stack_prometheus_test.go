@@ -187,19 +187,31 @@ func (p *promServer) query(expr string) (prom.Vector, error) {
 	return data.Result, err
 }
 
-// await waits until the expression has a sample at least, for as long as eight
-// rounds of scrapes and evaluations take at the intervals that are shipped.
+// await waits until the expression has a sample at least.
 func (p *promServer) await(expr string) {
 	p.t.Helper()
-	deadline := time.Now().Add(4 * time.Minute)
-	for {
+	awaitLong(p.t, func() error {
 		got, err := p.query(expr)
-		if err == nil && len(got) > 0 {
+		if err == nil && len(got) == 0 {
+			err = fmt.Errorf("waiting for %s", expr)
+		}
+		return err
+	})
+}
+
+// awaitLong is eventually for what takes some rounds of scrapes and evaluations
+// at the intervals that are shipped, or at Prometheus' own, a minute.
+func awaitLong(t *testing.T, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(5 * time.Minute)
+	for {
+		err := f()
+		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("waiting for %s: %v", expr, err)
+			t.Fatal(err)
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 	}
 }

@@ -1,0 +1,2 @@
+# 启动
+pushgateway --web.listen-address=:9091

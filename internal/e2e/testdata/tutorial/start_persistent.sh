@@ -1,0 +1,1 @@
+pushgateway --persistence.file=/data/pushgateway.dat
