@@ -40,6 +40,10 @@ test: deps ## Run all tests with the race detector
 test-matrix: deps ## Run the SQL tests on PostgreSQL 14 and 18
 	@scripts/matrix.sh
 
+.PHONY: compose-test
+compose-test: ## Run docker-compose.yml in a Docker engine (root on Debian gets one)
+	@deploy/test/compose.sh
+
 .PHONY: soak
 soak: deps ## Run all tests COUNT times (10), then kills and outages under load for SOAK (10m)
 	go test -race -shuffle=on -count=$(COUNT) -timeout=0 ./...
