@@ -16,6 +16,9 @@ BUILD    = Version=$(VERSION:v%=%) \
            Branch=$(shell $(GIT) rev-parse --abbrev-ref HEAD 2>/dev/null) \
            BuildDate=$(shell $(GIT) show -s --format=%cd --date=format:%Y%m%d-%H:%M:%S 2>/dev/null)
 
+# Many tests wait, for Prometheus above all: more of them than there are cores.
+TESTFLAGS = -race -shuffle=on -count=1 -parallel=4 -timeout=20m
+
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +37,8 @@ deps: ## Install what the tests need, or say what it is
 
 .PHONY: test
 test: deps ## Run all tests with the race detector
-	go test -race -shuffle=on -count=1 ./...
+	cd deploy/check && go test -count=1 ./...
+	go test $(TESTFLAGS) ./...
 
 .PHONY: test-matrix
 test-matrix: deps ## Run the SQL tests on PostgreSQL 14 and 18
@@ -46,7 +50,7 @@ compose-test: ## Run docker-compose.yml in a Docker engine (root on Debian gets 
 
 .PHONY: soak
 soak: deps ## Run all tests COUNT times (10), then kills and outages under load for SOAK (10m)
-	go test -race -shuffle=on -count=$(COUNT) -timeout=0 ./...
+	go test $(TESTFLAGS) -count=$(COUNT) -timeout=0 ./...
 	SOAK=$(SOAK) go test -race -count=1 -timeout=0 -run '^TestSoak$$' ./internal/e2e
 
 .PHONY: bench
@@ -68,9 +72,7 @@ cover: deps ## Run the tests and show what they cover
 lint: $(STATICCHECK) ## Check formatting, go.mod, and the code with vet and staticcheck
 	@unformatted=$$(find . -path './.*' -prune -o -path ./data -prune -o -name '*.go' -print | xargs gofmt -l); \
 	test -z "$$unformatted" || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }
-	go mod tidy -diff
-	go vet ./...
-	$(STATICCHECK) ./...
+	for module in . deploy/check; do (cd $$module && go mod tidy -diff && go vet ./... && $(CURDIR)/$(STATICCHECK) ./...) || exit 1; done
 
 $(STATICCHECK):
 	GOBIN=$(CURDIR)/bin go install honnef.co/go/tools/cmd/staticcheck@$(@:bin/staticcheck-%=%)

@@ -17,6 +17,7 @@ missing_packages() {
 	have nginx || echo nginx
 	have haproxy || echo haproxy
 	have prometheus && have promtool || echo prometheus
+	have prometheus-alertmanager && have amtool || echo prometheus-alertmanager
 	have curl || echo curl ca-certificates
 	have npm || echo nodejs npm
 	/usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || echo python3-prometheus-client

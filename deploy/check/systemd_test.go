@@ -97,7 +97,7 @@ func TestSystemdUnits(t *testing.T) {
 // several times, the last.
 func parseUnit(t *testing.T, name string) map[string]map[string]string {
 	t.Helper()
-	options, err := unit.Deserialize(bytes.NewReader(read(t, "deploy/systemd", name)))
+	options, err := unit.DeserializeOptions(bytes.NewReader(read(t, "deploy/systemd", name)))
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
