@@ -16,6 +16,7 @@ missing_packages() {
 	have pgbouncer || echo pgbouncer
 	have nginx || echo nginx
 	have haproxy || echo haproxy
+	have systemd-analyze || echo systemd
 	have prometheus && have promtool || echo prometheus
 	have prometheus-alertmanager && have amtool || echo prometheus-alertmanager
 	have curl || echo curl ca-certificates
