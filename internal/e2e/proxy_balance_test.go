@@ -98,7 +98,7 @@ func TestProxyReload(t *testing.T) {
 func TestProxyKeepsConnections(t *testing.T) {
 	t.Parallel()
 	const requests = 120
-	replicas := startReplicas(t, 3, newDatabase(t), trustNginx)
+	replicas := startReplicas(t, 3, newDatabase(t), behindNginx...)
 	p, relays := startRelays(t, replicas, func(*replica) treatment {
 		return func(w http.ResponseWriter, _ *http.Request, pass func() answer) { respond(w, pass()) }
 	})

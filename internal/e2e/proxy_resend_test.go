@@ -31,7 +31,7 @@ func TestProxySendsPostsOnce(t *testing.T) {
 			t.Parallel()
 			var mu sync.Mutex
 			seen := map[string]int{} // by id
-			p, _ := startRelays(t, startReplicas(t, 3, newDatabase(t), trustNginx), func(*replica) treatment {
+			p, _ := startRelays(t, startReplicas(t, 3, newDatabase(t), behindNginx...), func(*replica) treatment {
 				return func(w http.ResponseWriter, r *http.Request, pass func() answer) {
 					if r.Method != http.MethodPost {
 						respond(w, pass())
@@ -104,7 +104,7 @@ func TestProxyResends(t *testing.T) {
 
 func resend(t *testing.T, late step, happen lateness) {
 	database := newDatabase(t)
-	replicas := startReplicas(t, 3, database, trustNginx)
+	replicas := startReplicas(t, 3, database, behindNginx...)
 	put(late.path, "old 1\n").run(t, &fleet{urls: []string{replicas[0].url}})
 
 	var taken atomic.Bool

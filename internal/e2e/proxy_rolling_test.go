@@ -8,10 +8,6 @@ import (
 	"testing"
 )
 
-// behindNginx are the flags of gateways behind a proxy that is under load. They
-// are as patient as a proxy's timeouts allow.
-var behindNginx = []string{trustNginx, "--push.timeout=12s", "--scrape.timeout=12s", "--shutdown.delay=5s", "--web.enable-admin-api"}
-
 // TestRollingRestart protects every push and every scrape while the replicas
 // behind nginx are restarted one after the other, as for an upgrade: none
 // fails, and nothing that was acknowledged is lost.

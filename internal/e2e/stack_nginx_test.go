@@ -18,6 +18,10 @@ import (
 // trustNginx is the flag of gateways behind a proxy of startProxy.
 const trustNginx = "--web.trusted-proxies=127.0.0.1/32"
 
+// behindNginx are the flags of gateways behind a proxy that is under load. They
+// are as patient as a proxy's timeouts allow.
+var behindNginx = []string{trustNginx, "--push.timeout=12s", "--scrape.timeout=12s", "--shutdown.delay=5s", "--web.enable-admin-api"}
+
 // proxy is a running nginx with the configuration that is shipped.
 type proxy struct {
 	t   testing.TB
