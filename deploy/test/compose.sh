@@ -61,7 +61,7 @@ cleanup() {
 	if [ -n "$engine" ]; then
 		stop_engine
 	elif [ "${#stand_ins[@]}" != 0 ]; then
-		timeout 60 docker rmi "${stand_ins[@]}" "$base" >/dev/null
+		timeout 60 docker rmi "${stand_ins[@]}" >/dev/null
 	fi
 	rm -rf "$tmp"
 	exit "$status"
@@ -144,9 +144,8 @@ elif command -v docker-compose >/dev/null; then
 else
 	no_engine "docker compose is not installed"
 fi
-"${compose[@]}" version | head -n 1
 "${compose[@]}" --profile alerting config >"$tmp/config"
-say "docker-compose.yml is valid"
+say "docker-compose.yml is valid, says ${compose[*]} $("${compose[@]}" version --short)"
 
 # --- images
 
@@ -168,13 +167,15 @@ make_base() {
 		rm -rf "$tmp/debian"
 	fi
 	docker import "$tar" "$base" >/dev/null
+	stand_ins+=("$base")
 }
 
 # make_golang IMAGE: this machine's Go and the modules that go.mod names, since
 # the build may have no network.
 make_golang() {
-	local container
-	GOMODCACHE=$tmp/modules GOFLAGS=-modcacherw GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" go mod download
+	local container proxy
+	proxy=file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)
+	GOMODCACHE=$tmp/modules GOPROXY=$proxy go mod download -modcacherw
 	container=$(docker create \
 		--env PATH=/usr/local/go/bin:/usr/sbin:/usr/bin --env GOPATH=/go --env GOTOOLCHAIN=local --env GOPROXY=off "$base" bash)
 	docker cp -L "$(go env GOROOT)" "$container:/usr/local/go"
@@ -209,7 +210,6 @@ get_image() {
 	fi
 	what=$(stand_in_for "$1")
 	[ "${#stand_ins[@]}" != 0 ] || make_base
-	stand_ins+=("$1")
 	read -r stage what <<<"$what"
 	if [ "$stage" = golang ]; then
 		make_golang "$1"
@@ -217,6 +217,7 @@ get_image() {
 		timeout 300 docker build -q --target "$stage" -t "$1" -f deploy/test/stand-ins.Dockerfile deploy/test >/dev/null
 		what+=" $(docker run --rm --network none --entrypoint dpkg-query "$1" -W -f '${Version}' "${what#Debian\'s }")"
 	fi
+	stand_ins+=("$1")
 	echo "$1 cannot be pulled: $what stands in for it"
 }
 
@@ -321,7 +322,7 @@ nothing_lost() { # LOAD...: what was acknowledged is exposed
 say "killing a gateway under load"
 start_loads gateway-1 gateway-2
 more push 200 gateway-1 gateway-2
-victim=$(containers gateway | head -n 1)
+read -r victim < <(containers gateway)
 docker kill "$victim" >/dev/null
 eventually 60 "two gateways are left" healthy gateway 2
 more push 200 gateway-1 gateway-2
