@@ -12,8 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/sqlpushgateway/sqlpushgateway/repository"
 )
 
 // openFile makes sure that there is a file that could be a database, and that
@@ -32,7 +30,7 @@ func openFile(path string) (real string, lock *os.File, err error) {
 	// The lock comes first: to close any descriptor of a database frees the
 	// locks that SQLite has on it in this process.
 	if err := checkFile(real); err != nil {
-		lock.Close()
+		unlockFile(lock)
 		return "", nil, fmt.Errorf("the database %s %w", real, err)
 	}
 	return real, lock, nil
@@ -152,4 +150,4 @@ func (s source) with(pragmas ...string) string {
 }
 
 // errLocked says that another process works on the database.
-var errLocked = fmt.Errorf("%w: another gateway is working on it: stop that one, or name another file", repository.ErrUnavailable)
+var errLocked = errors.New("another gateway is working on it: stop that one, or name another file")

@@ -12,3 +12,5 @@ import (
 func lockFile(string) (*os.File, error) {
 	return nil, errors.New("files cannot be locked on this system: use PostgreSQL")
 }
+
+func unlockFile(*os.File) {}

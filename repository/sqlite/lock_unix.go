@@ -28,3 +28,10 @@ func lockFile(path string) (*os.File, error) {
 	}
 	return nil, fmt.Errorf("its lock file: lock %s: %w", path, err)
 }
+
+// unlockFile frees the lock, even if a process that is being started has a copy of the
+// descriptor for a moment.
+func unlockFile(f *os.File) {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+	f.Close()
+}

@@ -241,6 +241,6 @@ func (s *Store) Close() {
 		s.writer.db.Close()
 	}
 	if s.lock != nil {
-		s.lock.Close()
+		unlockFile(s.lock)
 	}
 }
