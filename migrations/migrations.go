@@ -7,3 +7,8 @@ import "embed"
 //
 //go:embed postgres/*.sql
 var Postgres embed.FS
+
+// SQLite has the migrations of SQLite in its folder sqlite.
+//
+//go:embed sqlite/*.sql
+var SQLite embed.FS

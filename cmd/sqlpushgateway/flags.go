@@ -177,8 +177,8 @@ func (c *config) addPushFlags(app *kingpin.Application) {
 }
 
 func (c *config) addDatabaseFlags(app *kingpin.Application) {
-	app.Flag("database.url", "URL of the PostgreSQL database. It may name several hosts; see the README.").
-		Envar("DATABASE_URL").SetValue(&c.databaseURL)
+	app.Flag("database.url", "The database: sqlite:PATH or sqlite::memory: for one process alone, or the URL of a PostgreSQL database, which may name several hosts; see the README.").
+		Default(defaultDatabase).Envar("DATABASE_URL").SetValue(&c.databaseURL)
 	app.Flag("database.max-connections", "Most connections to the database for pushes and scrapes. Two more serve the query API.").
 		Default("10").IntVar(&c.maxConnections)
 	app.Flag("database.connect-timeout", "How long to wait for a connection to each host of the database. Defaults to connect_timeout in the URL, or to 2s.").

@@ -101,7 +101,9 @@ func TestWrongFlagsAreExplainedOnOneLine(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no database":                     {nil, "set --database.url or DATABASE_URL"},
+		"no database":                     {[]string{"--database.url="}, "set --database.url or DATABASE_URL"},
+		"an SQLite database without path": {[]string{"--database.url=sqlite:"}, "must look like sqlite:folder/file.db"},
+		"an SQLite database with a host":  {[]string{"--database.url=sqlite://data/x.db"}, "must look like sqlite:folder/file.db"},
 		"a database that is no URL":       {[]string{"--database.url=host=db password=hunter2"}, "--database.url: the database's URL must look like postgres://"},
 		"a password with a slash":         {[]string{"--database.url=postgres://u:hunter2/x@db/d"}, "percent-encoded"},
 		"an unknown flag":                 {[]string{someURL, "--web.frobnicate"}, "unknown long flag '--web.frobnicate'"},
@@ -153,10 +155,10 @@ func TestHelpAndVersionAreAnsweredWithoutADatabase(t *testing.T) {
 	}
 }
 
-func TestWithoutADatabaseThereIsOneLineAndExitCodeOne(t *testing.T) {
+func TestWithAnEmptyDatabaseThereIsOneLineAndExitCodeOne(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), nil, &stdout, &stderr); code != 1 {
+	if code := run(t.Context(), []string{"--database.url="}, &stdout, &stderr); code != 1 {
 		t.Errorf("got exit code %d, want 1", code)
 	}
 	if text := stderr.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "--database.url") || stdout.Len() != 0 {
@@ -170,6 +172,8 @@ func TestPasswordsAreMasked(t *testing.T) {
 		"postgres://u:hunter2@h1,h2:5433/d?target_session_attrs=read-write": "postgres://u:xxxxx@h1,h2:5433/d?target_session_attrs=read-write",
 		"postgres://u@/d?host=/tmp&password=hunter2&sslpassword=hunter2":    "postgres://u@/d?host=%2Ftmp&password=xxxxx&sslpassword=xxxxx",
 		"postgresql://localhost/d": "postgresql://localhost/d",
+		"sqlite:/a b/%41?c#d.db":   "sqlite:/a b/%41?c#d.db",
+		"sqlite::memory:":          "sqlite::memory:",
 	} {
 		c, err := parseFlags([]string{"--database.url=" + url}, io.Discard)
 		if err != nil {

@@ -17,17 +17,21 @@ func TestImports(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := map[string][]string{
-		"exposition":          {},
-		"migrations":          {},
-		"repository":          {"exposition"},
-		"repository/postgres": {"exposition", "migrations", "repository"},
-		"api":                 {"exposition", "repository"},
-		"cmd/sqlpushgateway":  {"api", "exposition", "repository", "repository/postgres"},
+		"exposition":               {},
+		"migrations":               {},
+		"repository":               {"exposition"},
+		"repository/internal/rows": {"exposition"},
+		"repository/postgres":      {"exposition", "migrations", "repository", "repository/internal/rows"},
+		"repository/sqlite":        {"exposition", "migrations", "repository", "repository/internal/rows"},
+		"repository/storetest":     {"exposition", "repository"},
+		"api":                      {"exposition", "repository"},
+		"cmd/sqlpushgateway":       {"api", "exposition", "repository", "repository/postgres", "repository/sqlite"},
 	}
 	outside := map[string][]string{
 		"github.com/jackc/pgx/":               {"repository/postgres", "cmd/sqlpushgateway"},
+		"modernc.org/":                        {"repository/sqlite"},
 		"github.com/labstack/":                {"api"},
-		"github.com/pressly/":                 {"repository/postgres"},
+		"github.com/pressly/":                 {"repository/postgres", "repository/sqlite"},
 		"github.com/alecthomas/":              {"cmd/sqlpushgateway"},
 		"github.com/prometheus/client_model/": {"exposition", "api"},
 	}

@@ -14,7 +14,7 @@ import (
 // validate returns what is wrong with the configuration, on one line.
 func (c *config) validate() error {
 	if c.databaseURL.url == "" {
-		return errors.New("no database: set --database.url or DATABASE_URL, for instance to postgres://user:password@host/database")
+		return errors.New("no database: set --database.url or DATABASE_URL, for instance to " + defaultDatabase + " or postgres://user:password@host/database")
 	}
 	if u := c.externalURL; u != nil && u.User != nil {
 		return errors.New("--web.external-url: must not have a user or password, which everybody could read on /status")

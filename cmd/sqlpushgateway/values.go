@@ -83,17 +83,31 @@ func (n *networks) String() string {
 // IsCumulative tells kingpin that the flag can be repeated.
 func (n *networks) IsCumulative() bool { return true }
 
-// secretURL is a URL whose passwords nobody gets to see.
+// secretURL is a database's URL, whose passwords nobody gets to see.
 type secretURL struct{ url string }
+
+// defaultDatabase is the database when none is named.
+const defaultDatabase = "sqlite:./data/sqlpushgateway.db"
+
+// sqlitePath returns the path of the SQLite file, if the URL is of that kind:
+// all that follows sqlite:, with whatever characters.
+func (s *secretURL) sqlitePath() (path string, ok bool) { return strings.CutPrefix(s.url, "sqlite:") }
 
 // Set never quotes its argument: a URL that is wrong can hold a password, too.
 func (s *secretURL) Set(text string) error {
 	if text == "" {
 		return nil
 	}
+	if path, ok := strings.CutPrefix(text, "sqlite:"); ok {
+		if path == "" || strings.HasPrefix(path, "//") && !strings.HasPrefix(path, "///") {
+			return errors.New("an SQLite database must look like sqlite:folder/file.db, sqlite:/folder/file.db or sqlite::memory:")
+		}
+		s.url = text
+		return nil
+	}
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return errors.New("the database's URL must look like postgres://user:password@host/database, with special characters of the password percent-encoded")
+		return errors.New("the database's URL must look like postgres://user:password@host/database, with special characters of the password percent-encoded, or like sqlite:folder/file.db")
 	}
 	s.url = text
 	return nil
@@ -102,6 +116,9 @@ func (s *secretURL) Set(text string) error {
 // String returns the URL with its passwords masked.
 func (s *secretURL) String() string {
 	const mask = "xxxxx"
+	if _, ok := s.sqlitePath(); ok {
+		return s.url
+	}
 	u, err := url.Parse(s.url)
 	if err != nil || s.url == "" {
 		return ""

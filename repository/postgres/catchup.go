@@ -11,6 +11,7 @@ import (
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/internal/rows"
 )
 
 // cursor is what a replica has seen: everything that is visible in snapshot,
@@ -193,7 +194,7 @@ func (s *Store) beginLife(ctx context.Context) error {
 // groupRow is a row of push_group, as of groupColumns.
 type groupRow struct {
 	key                    []byte
-	labels                 *string
+	labels                 []byte
 	families               []byte
 	familyTimes            *string
 	pushedAt, pushFailedAt *time.Time
@@ -205,20 +206,9 @@ func (r *groupRow) targets() []any {
 
 // group decodes the row.
 func (r *groupRow) group() (exposition.Group, error) {
-	var g exposition.Group
-	var labels map[string]string
-	if err := json.Unmarshal([]byte(*r.labels), &labels); err != nil {
-		return g, fmt.Errorf("read labels: %w", err)
-	}
-	var err error
-	if g.Key, err = exposition.NewGroupingKey(labels, exposition.UTF8Names); err != nil {
-		return g, fmt.Errorf("read labels: %w", err)
-	}
-	if g.Key.Digest() != exposition.Digest(r.key) {
-		return g, fmt.Errorf("the key is not that of the labels %s", g.Key)
-	}
-	if g.Families, err = exposition.DecodeFamilies(r.families); err != nil {
-		return g, fmt.Errorf("read families: %w", err)
+	g, err := rows.Group(r.key, r.labels, r.families)
+	if err != nil {
+		return g, err
 	}
 	if *r.familyTimes != "{}" {
 		if err := json.Unmarshal([]byte(*r.familyTimes), &g.FamilyTimes); err != nil {

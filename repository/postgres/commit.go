@@ -13,6 +13,7 @@ import (
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/internal/rows"
 )
 
 // The casts tell poolers' modes, which send no types, what the arguments are.
@@ -182,8 +183,8 @@ func (a *arguments) addHistory(row repository.HistoryRow, labels labelCache) {
 	h.labels = append(h.labels, labels.json(row.Key))
 	h.jobs = append(h.jobs, row.Key.Job())
 	h.methods = append(h.methods, string(row.Method))
-	h.outcomes = append(h.outcomes, outcome(row.Accepted))
-	h.reasons = append(h.reasons, optional(clean(row.Reason, maxReason)))
+	h.outcomes = append(h.outcomes, rows.Outcome(row.Accepted))
+	h.reasons = append(h.reasons, optional(rows.Clean(row.Reason, rows.MaxReason)))
 	var affected *int32
 	if row.Affected != repository.AsExists {
 		affected = new(int32(row.Affected))
@@ -192,10 +193,10 @@ func (a *arguments) addHistory(row repository.HistoryRow, labels labelCache) {
 	h.families = append(h.families, optional(string(row.Families)))
 	h.series = append(h.series, int32(row.Series))
 	h.bytes = append(h.bytes, int32(row.Bytes))
-	h.clients = append(h.clients, optional(clean(row.Client, maxHeader)))
-	h.usernames = append(h.usernames, optional(clean(row.Username, maxHeader)))
-	h.userAgents = append(h.userAgents, optional(clean(row.UserAgent, maxHeader)))
-	h.requestIDs = append(h.requestIDs, optional(clean(row.ID, maxHeader)))
+	h.clients = append(h.clients, optional(rows.Clean(row.Client, rows.MaxHeader)))
+	h.usernames = append(h.usernames, optional(rows.Clean(row.Username, rows.MaxHeader)))
+	h.userAgents = append(h.userAgents, optional(rows.Clean(row.UserAgent, rows.MaxHeader)))
+	h.requestIDs = append(h.requestIDs, optional(rows.Clean(row.ID, rows.MaxHeader)))
 }
 
 // addRequests adds the answers of the requests that a proxy may send again.
@@ -213,8 +214,8 @@ func (a *arguments) addRequests() {
 	slices.SortFunc(requests, func(x, y request) int { return bytes.Compare(x.id[:], y.id[:]) })
 	for _, r := range requests {
 		a.requests.ids = append(a.requests.ids, r.id[:])
-		a.requests.outcomes = append(a.requests.outcomes, outcome(r.row.Accepted))
-		a.requests.reasons = append(a.requests.reasons, optional(clean(r.row.Reason, maxReason)))
+		a.requests.outcomes = append(a.requests.outcomes, rows.Outcome(r.row.Accepted))
+		a.requests.reasons = append(a.requests.reasons, optional(rows.Clean(r.row.Reason, rows.MaxReason)))
 	}
 }
 
@@ -267,8 +268,8 @@ func (s *Store) DeleteGroups(ctx context.Context, id uuid.UUID, deadline time.Ti
 	err = tx.QueryRow(ctx, `SELECT delete_groups($1::uuid, $2::timestamptz, $3::text, $4::bytea, $5::text, $6::text,
 		$7::integer, $8::text, $9::text, $10::text, $11::text, $12::bytea[])`,
 		id.String(), s.clock.at(deadline), s.replica, key, labels, job, int32(d.Bytes),
-		optional(clean(d.Client, maxHeader)), optional(clean(d.Username, maxHeader)),
-		optional(clean(d.UserAgent, maxHeader)), optional(clean(d.ID, maxHeader)), digests).Scan(&removed)
+		optional(rows.Clean(d.Client, rows.MaxHeader)), optional(rows.Clean(d.Username, rows.MaxHeader)),
+		optional(rows.Clean(d.UserAgent, rows.MaxHeader)), optional(rows.Clean(d.ID, rows.MaxHeader)), digests).Scan(&removed)
 	if now, ok := deadlineClock(err); ok {
 		s.clock.set(now)
 	}
@@ -298,14 +299,14 @@ func (s *Store) Answers(ctx context.Context, digests [][32]byte) (map[[32]byte]r
 	for i := range digests {
 		ids[i] = digests[i][:]
 	}
-	rows, err := s.pool.Query(ctx, `SELECT id, outcome = 'accepted', coalesce(reason, '') FROM push_request WHERE id = ANY ($1::bytea[])`, ids)
+	found, err := s.pool.Query(ctx, `SELECT id, outcome = 'accepted', coalesce(reason, '') FROM push_request WHERE id = ANY ($1::bytea[])`, ids)
 	if err != nil {
 		return nil, wrap(err)
 	}
 	answers := make(map[[32]byte]repository.Answer, len(ids))
 	var id []byte
 	var answer repository.Answer
-	_, err = pgx.ForEachRow(rows, []any{&id, &answer.Accepted, &answer.Reason}, func() error {
+	_, err = pgx.ForEachRow(found, []any{&id, &answer.Accepted, &answer.Reason}, func() error {
 		answers[[32]byte(id)] = answer
 		return nil
 	})
@@ -315,13 +316,6 @@ func (s *Store) Answers(ctx context.Context, digests [][32]byte) (map[[32]byte]r
 func digest(s string) []byte {
 	d := sha256.Sum256([]byte(s))
 	return d[:]
-}
-
-func outcome(accepted bool) string {
-	if accepted {
-		return "accepted"
-	}
-	return "rejected"
 }
 
 // optional makes an empty string NULL.
@@ -339,7 +333,7 @@ func (c labelCache) json(k exposition.GroupingKey) string {
 	if s, ok := c[k.Digest()]; ok {
 		return s
 	}
-	b, _ := json.Marshal(k.Map()) // strings cannot fail
-	c[k.Digest()] = string(b)
-	return string(b)
+	s := rows.Labels(k)
+	c[k.Digest()] = s
+	return s
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/internal/rows"
 )
 
 // History implements repository.Store.
@@ -19,20 +19,20 @@ func (s *Store) History(ctx context.Context, yield func(repository.HistoryRow) e
 		return err
 	}
 	defer conn.Release()
-	rows, err := conn.Query(ctx, `SELECT seq, at, labels::text, method, outcome = 'accepted', coalesce(reason, ''),
+	found, err := conn.Query(ctx, `SELECT seq, at, labels::text, method, outcome = 'accepted', coalesce(reason, ''),
 		affected, families::text, series, bytes, coalesce(client, ''), coalesce(username, ''), coalesce(user_agent, ''),
 		replica, commit_id::text, coalesce(request_id, '') FROM push_history ORDER BY seq`)
 	if err != nil {
 		return wrap(err)
 	}
 	var r repository.HistoryRow
-	var labels *string
+	var labels []byte
 	var commit string
 	var yieldErr error
 	targets := []any{&r.Seq, &r.At, &labels, (*string)(&r.Method), &r.Accepted, &r.Reason,
 		&r.Affected, &r.Families, &r.Series, &r.Bytes, &r.Client, &r.Username, &r.UserAgent,
 		&r.Replica, &commit, &r.ID}
-	_, err = pgx.ForEachRow(rows, targets, func() error {
+	_, err = pgx.ForEachRow(found, targets, func() error {
 		yieldErr = completeRow(&r, labels, commit)
 		if yieldErr == nil {
 			yieldErr = yield(r)
@@ -46,7 +46,7 @@ func (s *Store) History(ctx context.Context, yield func(repository.HistoryRow) e
 }
 
 // completeRow fills in what has no column type of its own.
-func completeRow(r *repository.HistoryRow, labels *string, commit string) error {
+func completeRow(r *repository.HistoryRow, labels []byte, commit string) error {
 	var err error
 	if r.Commit, err = uuid.Parse(commit); err != nil {
 		return fmt.Errorf("read commit_id: %w", err)
@@ -55,12 +55,6 @@ func completeRow(r *repository.HistoryRow, labels *string, commit string) error 
 	if labels == nil {
 		return nil
 	}
-	var m map[string]string
-	if err := json.Unmarshal([]byte(*labels), &m); err != nil {
-		return fmt.Errorf("read labels: %w", err)
-	}
-	if r.Key, err = exposition.NewGroupingKey(m, exposition.UTF8Names); err != nil {
-		return fmt.Errorf("read labels: %w", err)
-	}
-	return nil
+	r.Key, err = rows.Key(labels)
+	return err
 }

@@ -1,4 +1,4 @@
-package postgres
+package rows
 
 import (
 	"strings"
@@ -7,13 +7,13 @@ import (
 
 // Limits, in bytes, of what the history keeps of a request's own words.
 const (
-	maxHeader = 256
-	maxReason = 1000
+	MaxHeader = 256
+	MaxReason = 1000
 )
 
-// clean makes a text fit for a column: valid UTF-8 without control
+// Clean makes a text fit for a column: valid UTF-8 without control
 // characters, cut to the limit. A header must never fail a push.
-func clean(s string, limit int) string {
+func Clean(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '

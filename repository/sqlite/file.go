@@ -1,0 +1,153 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// openFile makes sure that there is a file that could be a database, and that
+// no other process works on it: that ends with the lock it returns, or with
+// the process. The path it returns is the same for all names of the file.
+func openFile(path string) (real string, lock *os.File, err error) {
+	if real, err = resolve(path); err != nil {
+		return "", nil, fmt.Errorf("the database's path cannot be used: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(real), 0o700); err != nil {
+		return "", nil, fmt.Errorf("the database's folder cannot be made: %w", err)
+	}
+	if lock, err = lockFile(real + ".lock"); err != nil {
+		return "", nil, fmt.Errorf("the database %s cannot be opened: %w", real, err)
+	}
+	// The lock comes first: to close any descriptor of a database frees the
+	// locks that SQLite has on it in this process.
+	if err := checkFile(real); err != nil {
+		unlockFile(lock)
+		return "", nil, fmt.Errorf("the database %s %w", real, err)
+	}
+	return real, lock, nil
+}
+
+// resolve returns the absolute path of the file without links, whether it
+// exists or not.
+func resolve(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		folder, err := filepath.EvalSymlinks(filepath.Dir(path))
+		if err != nil {
+			return path, nil // it is to be made
+		}
+		return filepath.Join(folder, filepath.Base(path)), nil
+	}
+	return real, err
+}
+
+// checkFile creates the file if it is missing.
+func checkFile(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return errors.New("is a folder: name a file in it")
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrPermission) {
+		return errors.New("cannot be opened: this user may not read and write it")
+	}
+	if err != nil {
+		return fmt.Errorf("cannot be opened: %w", cause(err))
+	}
+	defer f.Close()
+	magic := []byte("SQLite format 3\x00")
+	head := make([]byte, len(magic))
+	n, err := io.ReadFull(f, head)
+	switch {
+	case n == 0 && err == io.EOF:
+		return nil // new
+	case err != nil && err != io.ErrUnexpectedEOF:
+		return fmt.Errorf("cannot be read: %w", cause(err))
+	case !bytes.Equal(head[:n], magic):
+		return errors.New("is another kind of file, not an SQLite database")
+	}
+	return nil
+}
+
+// cause is the error without the path, which the caller names.
+func cause(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}
+
+// applicationID is the one that the migrations give to a database.
+const applicationID = 1936746359
+
+// checkOwner makes sure that the database is empty or was made by this version
+// or an older one.
+func checkOwner(ctx context.Context, db *sql.DB) error {
+	var application, tables int64
+	err := db.QueryRowContext(ctx, `SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id`).
+		Scan(&application, &tables)
+	if isNotADatabase(err) {
+		return errors.New("is damaged, or is encrypted: " + oneLine(err))
+	}
+	if err != nil {
+		return nil // for want of room, perhaps: migrating will tell, again and again
+	}
+	if application == 0 && tables == 0 {
+		return nil
+	}
+	if application != applicationID {
+		return errors.New("is another program's: name another file")
+	}
+	var version int64
+	if err := db.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version`).Scan(&version); err != nil {
+		return nil
+	}
+	provider, err := newProvider(db)
+	if err != nil {
+		return err
+	}
+	if sources := provider.ListSources(); version > sources[len(sources)-1].Version {
+		return fmt.Errorf("was written by a newer version of this program (schema %d): use that", version)
+	}
+	return nil
+}
+
+// source is a data source name.
+type source string
+
+// fileSource is that of a file. SQLite decodes what is escaped.
+func fileSource(path string) source {
+	escaped := (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()
+	return source("file://" + strings.ReplaceAll(escaped, "?", "%3F") + "?_pragma=synchronous(FULL)")
+}
+
+// memorySource is that of a database in memory that all connections with its
+// name share.
+func memorySource(name string) source {
+	return source("file:/" + name + "?vfs=memdb&_pragma=synchronous(OFF)")
+}
+
+// with adds pragmas. Waiting for locks is left to this package, which knows
+// for how long.
+func (s source) with(pragmas ...string) string {
+	for _, p := range append(pragmas, "busy_timeout(0)", fmt.Sprintf("journal_size_limit(%d)", maxLog)) {
+		s += source("&_pragma=" + url.QueryEscape(p))
+	}
+	return string(s)
+}
+
+// errLocked says that another process works on the database.
+var errLocked = errors.New("another gateway is working on it: stop that one, or name another file")
