@@ -73,13 +73,15 @@ func mergeFamilies(old, posted []exposition.Family) []exposition.Family {
 }
 
 // foldAll folds the ops to one change per group, sorted by the keys' digests,
-// and one history row per op.
+// and one history row per op that is not silent.
 func foldAll(ops []*op) ([]GroupChange, []HistoryRow) {
 	groups := map[exposition.Digest]*folded{}
 	rows := make([]HistoryRow, 0, len(ops))
 	for _, o := range ops {
 		f := groups[o.Key.Digest()]
-		rows = append(rows, o.row(f))
+		if !o.Silent {
+			rows = append(rows, o.row(f))
+		}
 		if o.traceless() {
 			continue
 		}

@@ -43,8 +43,15 @@ type Store interface {
 	// Groups passes all groups, in no particular order, to yield, until that
 	// returns an error.
 	Groups(ctx context.Context, yield func(exposition.Group) error) error
-	// History passes the history to yield in the order in which it happened.
-	History(ctx context.Context, yield func(HistoryRow) error) error
+	// History passes the history to yield in the order in which it happened, from
+	// the row after the one with that Seq on.
+	History(ctx context.Context, after int64, yield func(HistoryRow) error) error
+	// AddHistory adds rows of another Store's history as they are, with Seq, At,
+	// Commit and Replica. Rows that are there stay as they are. It is ErrData if
+	// one with the same Seq is another row.
+	AddHistory(ctx context.Context, rows []HistoryRow) error
+	// HistorySize returns how many rows the history has, and the last Seq.
+	HistorySize(ctx context.Context) (rows, last int64, err error)
 	// Ping returns nil if the database answers and takes commits.
 	Ping(ctx context.Context) error
 	// Maintain does what must be done now and then: it makes partitions ahead
@@ -135,7 +142,8 @@ type GroupChange struct {
 	Times *Times
 }
 
-// HistoryRow is a request in the history. At and Commit are set by the Store.
+// HistoryRow is a request in the history. Seq, At, Commit and Replica are set
+// by the Store.
 type HistoryRow struct {
 	Request
 	Seq      int64

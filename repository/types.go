@@ -77,6 +77,9 @@ type Push struct {
 	// elsewhere: it gets these times, unless it was pushed to here at the same
 	// time or later, which is an ErrNewer.
 	Times *Times
+	// Silent leaves the push out of the history: that of a group which is
+	// copied with its history.
+	Silent bool
 }
 
 // Times are those of the pushes to a group.

@@ -18,7 +18,7 @@ func History(t testing.TB, url string) []repository.HistoryRow {
 	}
 	defer store.Close()
 	var rows []repository.HistoryRow
-	err = store.History(context.Background(), func(r repository.HistoryRow) error {
+	err = store.History(context.Background(), 0, func(r repository.HistoryRow) error {
 		rows = append(rows, r)
 		return nil
 	})

@@ -365,13 +365,13 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- make_history_partitions makes the partitions of push_history from today to
--- _ahead days from now. ATTACH, unlike CREATE ... PARTITION OF, holds up no
+-- make_history_partitions makes the partitions of push_history from one day to
+-- another, in UTC. ATTACH, unlike CREATE ... PARTITION OF, holds up no
 -- push. It has to lock the default partition, and gives up soon when somebody
 -- reads that: there is a week left to try again. A day whose rows are in the
 -- default partition already stays there.
 -- +goose StatementBegin
-CREATE FUNCTION make_history_partitions(_ahead integer) RETURNS void LANGUAGE plpgsql VOLATILE
+CREATE FUNCTION make_history_partitions(_first date, _last date) RETURNS void LANGUAGE plpgsql VOLATILE
 SET datestyle = 'ISO' SET timezone = 'UTC' AS $$
 DECLARE
     day  date;
@@ -379,8 +379,7 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(7371, 2);
     PERFORM set_config('lock_timeout', '100ms', true);
-    FOR day IN SELECT d::date FROM generate_series(
-        (clock_timestamp() AT TIME ZONE 'UTC')::date, (clock_timestamp() AT TIME ZONE 'UTC')::date + _ahead, interval '1 day') d
+    FOR day IN SELECT d::date FROM generate_series(_first, _last, interval '1 day') d
     LOOP
         name := 'push_history_' || to_char(day, 'YYYYMMDD');
         CONTINUE WHEN to_regclass(name) IS NOT NULL

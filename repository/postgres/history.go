@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -13,7 +14,7 @@ import (
 )
 
 // History implements repository.Store.
-func (s *Store) History(ctx context.Context, yield func(repository.HistoryRow) error) error {
+func (s *Store) History(ctx context.Context, after int64, yield func(repository.HistoryRow) error) error {
 	conn, err := s.reader(ctx)
 	if err != nil {
 		return err
@@ -21,7 +22,7 @@ func (s *Store) History(ctx context.Context, yield func(repository.HistoryRow) e
 	defer conn.Release()
 	found, err := conn.Query(ctx, `SELECT seq, at, labels::text, method, outcome = 'accepted', coalesce(reason, ''),
 		affected, families::text, series, bytes, coalesce(client, ''), coalesce(username, ''), coalesce(user_agent, ''),
-		replica, commit_id::text, coalesce(request_id, '') FROM push_history ORDER BY seq`)
+		replica, commit_id::text, coalesce(request_id, '') FROM push_history WHERE seq > $1::bigint ORDER BY seq`, after)
 	if err != nil {
 		return wrap(err)
 	}
@@ -57,4 +58,69 @@ func completeRow(r *repository.HistoryRow, labels []byte, commit string) error {
 	}
 	r.Key, err = rows.Key(labels)
 	return err
+}
+
+// HistorySize implements repository.Store.
+func (s *Store) HistorySize(ctx context.Context) (n, last int64, err error) {
+	conn, err := s.reader(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer conn.Release()
+	err = conn.QueryRow(ctx, `SELECT count(*), coalesce(max(seq), 0) FROM push_history`).Scan(&n, &last)
+	return n, last, wrap(err)
+}
+
+// AddHistory implements repository.Store. Days that are over get partitions,
+// too, so that they can be dropped one by one.
+func (s *Store) AddHistory(ctx context.Context, added []repository.HistoryRow) error {
+	if len(added) == 0 {
+		return nil
+	}
+	tx, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(ctx)
+	if _, err := tx.Exec(ctx, `CREATE TEMPORARY TABLE added_history (LIKE push_history) ON COMMIT DROP`); err != nil {
+		return wrap(err)
+	}
+	source := pgx.CopyFromSlice(len(added), func(i int) ([]any, error) { return copiedRow(&added[i]), nil })
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"added_history"}, copiedColumns, source); err != nil {
+		return wrap(err)
+	}
+	for _, statement := range []string{
+		`SELECT make_history_partitions(day, day) FROM (SELECT DISTINCT (at AT TIME ZONE 'UTC')::date FROM added_history) d (day)`,
+		`INSERT INTO push_history SELECT * FROM added_history ON CONFLICT DO NOTHING`,
+		`SELECT setval('push_history_seq', greatest((SELECT max(seq) FROM added_history), (SELECT last_value FROM push_history_seq)))`,
+	} {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return wrap(err)
+		}
+	}
+	var other int64
+	err = tx.QueryRow(ctx, `SELECT a.seq FROM added_history a JOIN push_history h ON h.seq = a.seq
+		WHERE h.commit_id <> a.commit_id OR h.at <> a.at ORDER BY a.seq LIMIT 1`).Scan(&other)
+	switch {
+	case err == nil:
+		return fmt.Errorf("%w: row %d of push_history is another one", repository.ErrData, other)
+	case !errors.Is(err, pgx.ErrNoRows):
+		return wrap(err)
+	}
+	return wrap(tx.Commit(ctx))
+}
+
+var copiedColumns = []string{"seq", "at", "key", "labels", "job", "method", "outcome", "reason", "affected", "families",
+	"series", "bytes", "client", "username", "user_agent", "replica", "commit_id", "request_id"}
+
+func copiedRow(r *repository.HistoryRow) []any {
+	var key []byte
+	var labels, job *string
+	if r.Method != repository.Wipe {
+		digest := r.Key.Digest()
+		key, labels, job = digest[:], optional(rows.Labels(r.Key)), optional(r.Key.Job())
+	}
+	return []any{r.Seq, r.At, key, labels, job, string(r.Method), rows.Outcome(r.Accepted), optional(r.Reason), r.Affected,
+		optional(string(r.Families)), r.Series, r.Bytes, optional(r.Client), optional(r.Username), optional(r.UserAgent),
+		r.Replica, r.Commit.String(), optional(r.ID)}
 }

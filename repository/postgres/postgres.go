@@ -162,7 +162,8 @@ func (s *Store) Maintain(ctx context.Context, retention time.Duration) error {
 	if _, err := s.pool.Exec(ctx, `SELECT trim_feed()`); err != nil {
 		return fmt.Errorf("trim the feed: %w", wrap(err))
 	}
-	_, err := s.pool.Exec(ctx, `SELECT make_history_partitions($1::int)`, partitionsAhead)
+	_, err := s.pool.Exec(ctx, `SELECT make_history_partitions(today, today + $1::int)
+		FROM (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date) t (today)`, partitionsAhead)
 	if err != nil && !isLockTimeout(err) {
 		return fmt.Errorf("make history partitions: %w", wrap(err))
 	}

@@ -142,7 +142,7 @@ func (r *replica) value(path string) string {
 func (r *replica) history() []repository.HistoryRow {
 	r.t.Helper()
 	var rows []repository.HistoryRow
-	r.must(r.History(r.t.Context(), func(row repository.HistoryRow) error {
+	r.must(r.History(r.t.Context(), 0, func(row repository.HistoryRow) error {
 		rows = append(rows, row)
 		return nil
 	}))

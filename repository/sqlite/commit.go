@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -181,6 +182,9 @@ func (w *commitWriter) changeGroup(g *repository.GroupChange) error {
 	if hasNUL(row.families) {
 		return errNUL
 	}
+	if g.Times != nil {
+		return w.restoreGroup(g, row.families)
+	}
 	if exists && merges {
 		if row, err = merge(old, g); err != nil {
 			return err
@@ -203,6 +207,31 @@ func (w *commitWriter) changeGroup(g *repository.GroupChange) error {
 	_, err = w.exec(`INSERT INTO push_group (key, labels, job, families, pushed_at, push_failed_at) VALUES (?, ?, ?, ?, ?, ?)`,
 		key[:], rows.Labels(g.Key), g.Key.Job(), string(row.families), row.pushedAt, row.failedAt)
 	return err
+}
+
+// restoreGroup writes a group with the times that it has.
+func (w *commitWriter) restoreGroup(g *repository.GroupChange, families []byte) error {
+	older := make(map[string]string, len(g.Times.Families))
+	for name, at := range g.Times.Families {
+		older[name] = formatTime(at)
+	}
+	times, err := json.Marshal(older)
+	if err != nil {
+		return err
+	}
+	key := g.Key.Digest()
+	_, err = w.exec(`INSERT OR REPLACE INTO push_group (key, labels, job, families, family_times, pushed_at, push_failed_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`, key[:], rows.Labels(g.Key), g.Key.Job(), string(families), string(times),
+		optionalTime(g.Times.Pushed), optionalTime(g.Times.Failed))
+	return err
+}
+
+// optionalTime makes a zero time NULL.
+func optionalTime(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	return new(formatTime(t))
 }
 
 // timeAfter is the time of a change to what was last changed at last.
@@ -242,11 +271,15 @@ func (w *commitWriter) addHistory() error {
 // addRow adds a row to the history, under the next number.
 func (t *tx) addRow(at, commit string, key []byte, labels, job string, row *repository.HistoryRow, affected int) error {
 	t.at.seq++
+	return t.insertRow(t.at.seq, at, commit, t.store.replica, key, labels, job, row, affected)
+}
+
+func (t *tx) insertRow(seq int64, at, commit, replica string, key []byte, labels, job string, row *repository.HistoryRow, affected int) error {
 	_, err := t.exec(addHistorySQL,
-		t.at.seq, at, key, optional(labels), optional(job), string(row.Method), rows.Outcome(row.Accepted),
+		seq, at, key, optional(labels), optional(job), string(row.Method), rows.Outcome(row.Accepted),
 		optional(rows.Clean(row.Reason, rows.MaxReason)), affected, optional(string(row.Families)),
 		row.Series, row.Bytes, optional(rows.Clean(row.Client, rows.MaxHeader)), optional(rows.Clean(row.Username, rows.MaxHeader)),
-		optional(rows.Clean(row.UserAgent, rows.MaxHeader)), t.store.replica, commit, optional(rows.Clean(row.ID, rows.MaxHeader)))
+		optional(rows.Clean(row.UserAgent, rows.MaxHeader)), replica, commit, optional(rows.Clean(row.ID, rows.MaxHeader)))
 	return err
 }
 

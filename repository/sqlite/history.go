@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -16,10 +17,9 @@ const historySQL = `SELECT seq, at, labels, method, outcome = 'accepted', coales
 	replica, commit_id, coalesce(request_id, '') FROM push_history WHERE seq > ? ORDER BY seq LIMIT ?`
 
 // History implements repository.Store. It reads page by page, like Groups.
-func (s *Store) History(ctx context.Context, yield func(repository.HistoryRow) error) error {
-	last, more := int64(0), true
-	for more {
-		found, err := s.historyAfter(ctx, last)
+func (s *Store) History(ctx context.Context, after int64, yield func(repository.HistoryRow) error) error {
+	for more := true; more; {
+		found, err := s.historyAfter(ctx, after)
 		if err != nil {
 			return err
 		}
@@ -27,7 +27,7 @@ func (s *Store) History(ctx context.Context, yield func(repository.HistoryRow) e
 			if err := yield(row); err != nil {
 				return err
 			}
-			last = row.Seq
+			after = row.Seq
 		}
 		more = len(found) == page
 	}
@@ -35,10 +35,10 @@ func (s *Store) History(ctx context.Context, yield func(repository.HistoryRow) e
 }
 
 // historyAfter returns the rows of a page.
-func (s *Store) historyAfter(ctx context.Context, last int64) ([]repository.HistoryRow, error) {
+func (s *Store) historyAfter(ctx context.Context, after int64) ([]repository.HistoryRow, error) {
 	var found []repository.HistoryRow
 	err := s.read(ctx, func(q querier, _ position) error {
-		cells, err := q.query(historySQL, last, page)
+		cells, err := q.query(historySQL, after, page)
 		if err != nil {
 			return err
 		}
@@ -76,4 +76,57 @@ func complete(r *repository.HistoryRow, at string, labels []byte, commit string)
 		r.Key, err = rows.Key(labels)
 	}
 	return err
+}
+
+// HistorySize implements repository.Store.
+func (s *Store) HistorySize(ctx context.Context) (n, last int64, err error) {
+	err = s.read(ctx, func(q querier, _ position) error {
+		found, err := q.query(`SELECT count(*), coalesce(max(seq), 0) FROM push_history`)
+		if err != nil {
+			return err
+		}
+		return forEach(found, []any{&n, &last}, func() error { return nil })
+	})
+	return n, last, err
+}
+
+// AddHistory implements repository.Store.
+func (s *Store) AddHistory(ctx context.Context, added []repository.HistoryRow) error {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(time.Minute)
+	}
+	t, err := s.begin(ctx, deadline)
+	if err != nil {
+		return err
+	}
+	defer t.Rollback()
+	for i := range added {
+		if err := t.copyRow(&added[i]); err != nil {
+			return err
+		}
+	}
+	return t.finish(ctx, nil, false)
+}
+
+// copyRow adds a row as it is, unless it is there.
+func (t *tx) copyRow(r *repository.HistoryRow) error {
+	var at, commit string
+	exists, err := t.get([]any{&at, &commit}, `SELECT at, commit_id FROM push_history WHERE seq = ?`, r.Seq)
+	switch {
+	case err != nil:
+		return err
+	case exists && at == formatTime(r.At) && commit == r.Commit.String():
+		return nil
+	case exists:
+		return fmt.Errorf("%w: row %d of push_history is another one", repository.ErrData, r.Seq)
+	}
+	t.at.seq = max(t.at.seq, r.Seq)
+	var key []byte
+	var labels, job string
+	if r.Method != repository.Wipe {
+		digest := r.Key.Digest()
+		key, labels, job = digest[:], rows.Labels(r.Key), r.Key.Job()
+	}
+	return t.insertRow(r.Seq, formatTime(r.At), r.Commit.String(), r.Replica, key, labels, job, r, r.Affected)
 }

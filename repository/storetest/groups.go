@@ -268,12 +268,12 @@ func testReadersStop(t *testing.T, r *replica) {
 		t.Errorf("reading groups ended with %v after %d, want %v after 1", err, n, enough)
 	}
 	n = 0
-	if err := r.History(t.Context(), func(repository.HistoryRow) error { n++; return enough }); err != enough || n != 1 {
+	if err := r.History(t.Context(), 0, func(repository.HistoryRow) error { n++; return enough }); err != enough || n != 1 {
 		t.Errorf("reading the history ended with %v after %d, want %v after 1", err, n, enough)
 	}
 	for what, err := range map[string]error{
 		"groups":  r.Groups(cancelled(t), func(exposition.Group) error { return nil }),
-		"history": r.History(cancelled(t), func(repository.HistoryRow) error { return nil }),
+		"history": r.History(cancelled(t), 0, func(repository.HistoryRow) error { return nil }),
 	} {
 		if !errors.Is(err, repository.ErrUnavailable) {
 			t.Errorf("reading %s with a context that has ended: %v", what, err)

@@ -167,7 +167,7 @@ func (r *replica) group(path string) exposition.Group {
 func (r *replica) history() []repository.HistoryRow {
 	r.t.Helper()
 	var rows []repository.HistoryRow
-	must(r.t, r.History(r.t.Context(), func(row repository.HistoryRow) error {
+	must(r.t, r.History(r.t.Context(), 0, func(row repository.HistoryRow) error {
 		rows = append(rows, row)
 		return nil
 	}))
