@@ -53,6 +53,9 @@ func Run(t *testing.T, open func(testing.TB) repository.Store) {
 		{"concurrent commits are all made", testConcurrent},
 		{"readers see commits as a whole", testAtomic},
 		{"maintenance keeps what is young", testMaintain},
+		{"restored groups have their times", testRestored},
+		{"history can be copied", func(t *testing.T, r *replica) { testCopiedHistory(t, r, prepare(t, open(t))) }},
+		{"history of two databases is not mixed", func(t *testing.T, r *replica) { testForeignHistory(t, r, prepare(t, open(t))) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
