@@ -298,6 +298,23 @@ func (r *Repository) begun(ctx context.Context) error {
 	return nil
 }
 
+// History passes the history to yield in the order in which it happened, from
+// the row after the one with that Seq on, until that returns an error.
+func (r *Repository) History(ctx context.Context, after int64, yield func(HistoryRow) error) error {
+	return r.store.History(ctx, after, yield)
+}
+
+// AddHistory adds rows that were copied from another database's history. See
+// Store.AddHistory.
+func (r *Repository) AddHistory(ctx context.Context, rows []HistoryRow) error {
+	return r.store.AddHistory(ctx, rows)
+}
+
+// HistorySize returns how many rows the history has, and the last Seq.
+func (r *Repository) HistorySize(ctx context.Context) (rows, last int64, err error) {
+	return r.store.HistorySize(ctx)
+}
+
 // Ready returns nil if pushes and scrapes would be answered now.
 func (r *Repository) Ready(ctx context.Context) error {
 	if !r.started.Load() {

@@ -13,15 +13,13 @@ import (
 	"github.com/sqlpushgateway/sqlpushgateway/api"
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
-	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
-	"github.com/sqlpushgateway/sqlpushgateway/repository/sqlite"
 )
 
 // build makes the parts, from the database up.
 func (a *app) build(ctx context.Context) error {
 	c := a.config
 	registry := newRegistry()
-	store, err := a.openStore(ctx, registry)
+	store, err := openStore(ctx, c, a.replica(), a.logger, registry)
 	if err != nil {
 		return err
 	}
@@ -48,27 +46,6 @@ func (a *app) build(ctx context.Context) error {
 		a.servers = append(a.servers, a.newServer(base))
 	}
 	return nil
-}
-
-// openStore opens the database that the flags name.
-func (a *app) openStore(ctx context.Context, registry *prometheus.Registry) (repository.Store, error) {
-	c := a.config
-	if path, ok := c.databaseURL.sqlitePath(); ok {
-		a.logger.Info("the database is an SQLite file, for this process alone; --database.url names another one, or PostgreSQL", "path", path)
-		return sqlite.Open(ctx, sqlite.Options{Path: path, Replica: a.replica(), Logger: a.logger})
-	}
-	store, err := postgres.Open(ctx, postgres.Options{
-		URL:            c.databaseURL.url,
-		MaxConnections: int32(c.maxConnections),
-		ConnectTimeout: c.connectTimeout,
-		Replica:        a.replica(),
-		Logger:         a.logger,
-	})
-	if err != nil {
-		return nil, err
-	}
-	registry.MustRegister(newPoolCollector(store.Pool()))
-	return store, nil
 }
 
 // newRegistry returns a registry with the metrics of the process; the parts

@@ -177,17 +177,26 @@ func (c *config) addPushFlags(app *kingpin.Application) {
 }
 
 func (c *config) addDatabaseFlags(app *kingpin.Application) {
+	c.addURLFlag(app)
+	c.addPoolFlags(app)
+	c.retention = model.Duration(30 * 24 * time.Hour)
+	app.Flag("history.retention", "How long the history of pushes is kept.").
+		Default(c.retention.String()).SetValue(&c.retention)
+}
+
+func (c *config) addURLFlag(app *kingpin.Application) {
 	app.Flag("database.url", "The database: sqlite:PATH or sqlite::memory: for one process alone, or the URL of a PostgreSQL database, which may name several hosts; see the README.").
 		Default(defaultDatabase).Envar("DATABASE_URL").SetValue(&c.databaseURL)
+}
+
+// addPoolFlags adds flags that say how to work with a database.
+func (c *config) addPoolFlags(app *kingpin.Application) {
 	app.Flag("database.max-connections", "Most connections to the database for pushes and scrapes. Two more serve the query API.").
 		Default("10").IntVar(&c.maxConnections)
 	app.Flag("database.connect-timeout", "How long to wait for a connection to each host of the database. Defaults to connect_timeout in the URL, or to 2s.").
 		Default("0s").DurationVar(&c.connectTimeout)
 	app.Flag("database.committers", "How many commits may run at once. More than a few make it slower.").
 		Default("2").IntVar(&c.committers)
-	c.retention = model.Duration(30 * 24 * time.Hour)
-	app.Flag("history.retention", "How long the history of pushes is kept.").
-		Default(c.retention.String()).SetValue(&c.retention)
 }
 
 // persistenceFlags are flags of Pushgateway 1.11 that have nothing to do here.

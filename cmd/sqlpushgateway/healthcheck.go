@@ -21,7 +21,7 @@ type healthcheckConfig struct {
 
 // healthcheck asks a running gateway whether it is ready. It is for containers,
 // which may hold no other program that could ask. What is wrong is its error.
-func healthcheck(ctx context.Context, args []string, stdout io.Writer) error {
+func healthcheck(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	c := &healthcheckConfig{}
 	app := newApplication("healthcheck", "Ask a running gateway whether it is ready to serve. The exit code is 0 if it is.")
 	app.Flag("timeout", "How long to wait for the answer.").

@@ -19,11 +19,13 @@ import (
 // program does without a command, like Pushgateway.
 type command struct {
 	name, help string
-	run        func(ctx context.Context, args []string, stdout io.Writer) error
+	run        func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 }
 
 func commands() []command {
 	return []command{
+		{"import", "store what a Pushgateway holds", importGroups},
+		{"copy", "copy everything from one database to another", copyDatabase},
 		{"healthcheck", "ask a running gateway whether it is ready", healthcheck},
 	}
 }
@@ -52,7 +54,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	for _, c := range commands() {
 		if len(args) > 0 && args[0] == c.name {
-			return c.run(ctx, args[1:], stdout)
+			ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			return c.run(ctx, args[1:], stdout, stderr)
 		}
 	}
 	c, err := parseFlags(args, stdout)

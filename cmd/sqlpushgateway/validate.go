@@ -13,8 +13,8 @@ import (
 
 // validate returns what is wrong with the configuration, on one line.
 func (c *config) validate() error {
-	if c.databaseURL.url == "" {
-		return errors.New("no database: set --database.url or DATABASE_URL, for instance to " + defaultDatabase + " or postgres://user:password@host/database")
+	if err := c.validateURL(); err != nil {
+		return err
 	}
 	if u := c.externalURL; u != nil && u.User != nil {
 		return errors.New("--web.external-url: must not have a user or password, which everybody could read on /status")
@@ -28,14 +28,31 @@ func (c *config) validate() error {
 	if err := c.validateDurations(); err != nil {
 		return err
 	}
+	if err := c.validatePool(); err != nil {
+		return err
+	}
+	if err := web.Validate(*c.web.WebConfigFile); err != nil {
+		return fmt.Errorf("--web.config.file=%s: %s", *c.web.WebConfigFile, oneLine(err))
+	}
+	return nil
+}
+
+func (c *config) validateURL() error {
+	if c.databaseURL.url == "" {
+		return errors.New("no database: set --database.url or DATABASE_URL, for instance to " + defaultDatabase + " or postgres://user:password@host/database")
+	}
+	return nil
+}
+
+func (c *config) validatePool() error {
+	if c.connectTimeout < 0 {
+		return fmt.Errorf("--database.connect-timeout=%v: must be at least 0s", c.connectTimeout)
+	}
 	if c.committers < 1 {
 		return fmt.Errorf("--database.committers=%d: must be at least 1", c.committers)
 	}
 	if least := repository.MinConnections(c.committers); c.maxConnections < least {
 		return fmt.Errorf("--database.max-connections=%d: must be at least %d with --database.committers=%d", c.maxConnections, least, c.committers)
-	}
-	if err := web.Validate(*c.web.WebConfigFile); err != nil {
-		return fmt.Errorf("--web.config.file=%s: %s", *c.web.WebConfigFile, oneLine(err))
 	}
 	return nil
 }
@@ -52,7 +69,6 @@ func (c *config) validateDurations() error {
 		{"push.timeout", c.pushTimeout, 100 * time.Millisecond},
 		{"scrape.timeout", c.scrapeTimeout, 100 * time.Millisecond},
 		{"scrape.max-staleness", c.maxStaleness, 0},
-		{"database.connect-timeout", c.connectTimeout, 0},
 		{"history.retention", time.Duration(c.retention), 24 * time.Hour},
 		{"shutdown.delay", c.shutdownDelay, 0},
 		{"shutdown.timeout", c.shutdownTimeout, 0},

@@ -3,13 +3,17 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/alecthomas/units"
+
+	"github.com/sqlpushgateway/sqlpushgateway/repository/sqlite"
 )
 
 // The types below are values of flags: they implement kingpin.Value.
@@ -92,6 +96,16 @@ const defaultDatabase = "sqlite:./data/sqlpushgateway.db"
 // sqlitePath returns the path of the SQLite file, if the URL is of that kind:
 // all that follows sqlite:, with whatever characters.
 func (s *secretURL) sqlitePath() (path string, ok bool) { return strings.CutPrefix(s.url, "sqlite:") }
+
+// isMissing reports whether it is an SQLite file that does not exist.
+func (s *secretURL) isMissing() bool {
+	path, ok := s.sqlitePath()
+	if !ok || path == sqlite.Memory {
+		return false
+	}
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
 
 // Set never quotes its argument: a URL that is wrong can hold a password, too.
 func (s *secretURL) Set(text string) error {

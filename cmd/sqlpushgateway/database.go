@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/promslog"
+
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/sqlite"
+)
+
+// openStore opens the database that the flags name.
+func openStore(ctx context.Context, c *config, replica string, logger *slog.Logger, registry *prometheus.Registry) (repository.Store, error) {
+	if path, ok := c.databaseURL.sqlitePath(); ok {
+		logger.Info("the database is an SQLite file, for this process alone; --database.url names another one, or PostgreSQL", "path", path)
+		return sqlite.Open(ctx, sqlite.Options{Path: path, Replica: replica, Logger: logger})
+	}
+	store, err := postgres.Open(ctx, postgres.Options{
+		URL:            c.databaseURL.url,
+		MaxConnections: int32(c.maxConnections),
+		ConnectTimeout: c.connectTimeout,
+		Replica:        replica,
+		Logger:         logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	registry.MustRegister(newPoolCollector(store.Pool()))
+	return store, nil
+}
+
+const (
+	// databasePatience is how long a command waits for its database.
+	databasePatience = 30 * time.Second
+	// forever is longer than any history: commands drop none.
+	forever = 200 * 365 * 24 * time.Hour
+)
+
+// openRepository opens the database for a command, and waits for a while until
+// it answers. The caller closes it.
+func (c *config) openRepository(ctx context.Context, stderr io.Writer) (*repository.Repository, error) {
+	level := promslog.NewLevel()
+	if err := level.Set("warn"); err != nil {
+		return nil, err
+	}
+	logger := promslog.New(&promslog.Config{Level: level, Style: promslog.GoKitStyle, Writer: stderr})
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	registry := prometheus.NewRegistry()
+	store, err := openStore(ctx, c, host, logger, registry)
+	if err != nil {
+		return nil, err
+	}
+	r := repository.New(store, repository.Options{
+		Logger: logger, Registry: registry, Unchecked: c.unchecked, Committers: c.committers, Retention: forever,
+	})
+	if err := awaitReady(ctx, r); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("%s: %w", &c.databaseURL, err)
+	}
+	return r, nil
+}
+
+func awaitReady(ctx context.Context, r *repository.Repository) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, databasePatience, errors.New("it does not answer"))
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := r.Ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case <-tick.C:
+		}
+	}
+}
