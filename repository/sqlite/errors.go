@@ -74,10 +74,3 @@ func oneLine(err error) string { return strings.Join(strings.Fields(err.Error())
 // isStatement reports whether the statement was at fault, as with a ROLLBACK of
 // nothing.
 func isStatement(err error) bool { return code(err) == codes.SQLITE_ERROR }
-
-// noteFailure remembers that the disk did not take a commit.
-func (s *Store) noteFailure(err error) {
-	if errors.Is(err, repository.ErrUnavailable) {
-		s.failing.Store(true)
-	}
-}

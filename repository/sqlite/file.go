@@ -141,9 +141,10 @@ func memorySource(name string) source {
 }
 
 // with adds pragmas. Waiting for locks is left to this package, which knows
-// for how long.
+// for how long. The log is written back when it has 4 MB: the disk must have
+// room for it twice.
 func (s source) with(pragmas ...string) string {
-	for _, p := range append(pragmas, "busy_timeout(0)", fmt.Sprintf("journal_size_limit(%d)", maxLog)) {
+	for _, p := range append(pragmas, "busy_timeout(0)", "wal_autocheckpoint(512)", fmt.Sprintf("journal_size_limit(%d)", maxLog)) {
 		s += source("&_pragma=" + url.QueryEscape(p))
 	}
 	return string(s)

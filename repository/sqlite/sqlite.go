@@ -56,8 +56,15 @@ type Store struct {
 
 	feed feed
 	fate fates
-	// failing says that the last commit failed for want of a working disk.
-	failing atomic.Bool
+	// failure is why the disk did not take the last commit, or nil.
+	failure atomic.Pointer[failure]
+	closing sync.Once
+}
+
+// failure is what happened, and when.
+type failure struct {
+	err error
+	at  time.Time
 }
 
 var _ repository.Store = (*Store)(nil)
@@ -145,11 +152,19 @@ func newProvider(db *sql.DB) (*goose.Provider, error) {
 	return provider, nil
 }
 
-// Ping implements repository.Store. After a commit that the disk did not take
-// it tries another one.
+// failureKept is for how long a commit that the disk did not take speaks for
+// others. A small one may still find room.
+const failureKept = 3 * time.Second
+
+// Ping implements repository.Store. Some time after a commit that the disk did
+// not take it tries another one, unless that has succeeded meanwhile.
 func (s *Store) Ping(ctx context.Context) error {
-	if !s.failing.Load() {
+	last := s.failure.Load()
+	if last == nil {
 		return s.read(ctx, func(querier, position) error { return nil })
+	}
+	if time.Since(last.at) < failureKept {
+		return last.err
 	}
 	t, err := s.begin(ctx, time.Now().Add(time.Second))
 	if err != nil {
@@ -228,7 +243,9 @@ func (s *Store) restartLog() {
 }
 
 // Close implements repository.Store.
-func (s *Store) Close() {
+func (s *Store) Close() { s.closing.Do(s.close) }
+
+func (s *Store) close() {
 	if s.readers != nil {
 		s.readers.Close()
 	}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -59,9 +60,11 @@ func (t *tx) position() (position, error) {
 	return p, s.QueryRow().Scan(&p.epoch, &p.seq)
 }
 
-// failed notes whether the database takes commits.
+// failed notes it if the disk does not take commits.
 func (t *tx) failed(err error) error {
-	t.store.noteFailure(err)
+	if errors.Is(err, repository.ErrUnavailable) {
+		t.store.failure.Store(&failure{err, time.Now()})
+	}
 	return err
 }
 
@@ -331,7 +334,7 @@ func (t *tx) finish(ctx context.Context, keys []exposition.Digest, wipe bool) er
 	if t.commit != uuid.Nil {
 		s.fate.set(t.commit, !t.fence)
 	}
-	s.failing.Store(false)
+	s.failure.Store(nil)
 	s.restartLog()
 	t.open = false
 	s.writer.give()
