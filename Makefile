@@ -1,5 +1,5 @@
-# `make` lists the targets. Two do all their set-up themselves, given Go and
-# either root on Debian or PostgreSQL's programs: `make run` and `make test`.
+# `make` lists the targets. `make run` needs Go and nothing else; `make test`
+# also root on Debian, or the programs that it says it needs.
 
 SHELL       := /bin/bash
 STATICCHECK := bin/staticcheck-v0.8.2
@@ -23,13 +23,29 @@ TESTFLAGS = -race -shuffle=on -count=1 -parallel=4 -timeout=20m
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# What is built depends on the sources, the Go version and the platform alone.
+GOBUILD   = CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '$(LDFLAGS)'
+PLATFORMS = linux/amd64 linux/arm64
+
 .PHONY: build
 build: ## Build bin/sqlpushgateway
-	CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/sqlpushgateway
+	$(GOBUILD) -o bin/ ./cmd/sqlpushgateway
+
+.PHONY: release
+release: ## Build static programs for PLATFORMS in bin/release, with their checksums
+	rm -rf bin/release
+	for platform in $(PLATFORMS); do \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GOBUILD) -o bin/release/sqlpushgateway-$(VERSION)-$${platform/\//-} ./cmd/sqlpushgateway || exit 1; \
+	done
+	cd bin/release && sha256sum sqlpushgateway-* | tee SHA256SUMS
 
 .PHONY: run
-run: build ## Run a gateway on :9091 and a private PostgreSQL in ./data (ARGS='--flag ...')
-	@scripts/run.sh bin/sqlpushgateway $(ARGS)
+run: build ## Run a gateway on :9091 with its data in ./data (ARGS='--flag ...')
+	@exec bin/sqlpushgateway $(ARGS)
+
+.PHONY: run-postgres
+run-postgres: build ## The same on a private PostgreSQL in ./data-postgres
+	@scripts/run-postgres.sh bin/sqlpushgateway $(ARGS)
 
 .PHONY: deps
 deps: ## Install what the tests need, or say what it is
@@ -70,7 +86,7 @@ cover: deps ## Run the tests and show what they cover
 
 .PHONY: lint
 lint: $(STATICCHECK) ## Check formatting, go.mod, and the code with vet and staticcheck
-	@unformatted=$$(find . -path './.*' -prune -o -path ./data -prune -o -name '*.go' -print | xargs gofmt -l); \
+	@unformatted=$$(find . -path './.*' -prune -o -path './data*' -prune -o -name '*.go' -print | xargs gofmt -l); \
 	test -z "$$unformatted" || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }
 	for module in . deploy/check; do (cd $$module && go mod tidy -diff && go vet ./... && $(CURDIR)/$(STATICCHECK) ./...) || exit 1; done
 
@@ -79,5 +95,5 @@ $(STATICCHECK):
 	@mv bin/staticcheck $@
 
 .PHONY: clean
-clean: ## Remove what was built and installed here, but not ./data
+clean: ## Remove what was built and installed here, but no data
 	rm -rf bin .deps

@@ -69,7 +69,7 @@ type serverTimeouts struct {
 // parseFlags reads the command line of the gateway, like parse.
 func parseFlags(args []string, stdout io.Writer) (*config, error) {
 	c := &config{log: promslog.Config{Style: promslog.GoKitStyle}}
-	app := newApplication("", "A Pushgateway that keeps what is pushed in PostgreSQL and runs in any number of replicas.\n\n"+commandsHelp())
+	app := newApplication("", "A Pushgateway that keeps what is pushed in SQL: in an SQLite file, or in PostgreSQL for any number of replicas.\n\n"+commandsHelp())
 	app.Version(version.Print(program))
 
 	c.addWebFlags(app)

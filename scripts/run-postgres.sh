@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs a gateway on a private PostgreSQL that keeps its data in ./data and stops
-# with the gateway: scripts/run.sh GATEWAY [FLAG...]
+# Runs a gateway on a private PostgreSQL that keeps its data in ./data-postgres
+# and stops with the gateway: scripts/run-postgres.sh GATEWAY [FLAG...]
 #
 # DATA names another folder for the data, PGBIN that with PostgreSQL's programs.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-DATA=${DATA:-data}
+DATA=${DATA:-data-postgres}
 
 if ! bin=$(postgres_bin); then
 	[ -z "${PGBIN:-}" ] || die "PGBIN=$PGBIN has no initdb and postgres: set it to the folder with PostgreSQL's programs"
@@ -16,7 +16,7 @@ if ! bin=$(postgres_bin); then
 fi
 
 # A checkout in root's home cannot be seen by nobody: the data then lies
-# elsewhere, and ./data leads there.
+# elsewhere, and the folder is a link to it.
 if [ ! -e "$DATA" ]; then
 	mkdir -p -m 700 "$DATA"
 	give_to_nobody "$DATA"
@@ -32,7 +32,7 @@ data=$(realpath "$DATA")
 as_nobody test -w "$data" || die "$data belongs to $(stat -c %U "$data"): run as that user, or remove it to start anew"
 
 exec 9>"$data/lock"
-flock -n 9 || die "$data is in use: another make run has to be stopped first"
+flock -n 9 || die "$data is in use: another make run-postgres has to be stopped first"
 
 # Nobody may not be allowed into the current folder, hence /. Only this script
 # holds the lock.
