@@ -22,22 +22,26 @@ func body20(i int) string {
 }
 
 // BenchmarkPush measures pushes of 64 clients, from parsed families to their
-// acknowledgement, on a database that does not wait for its disk.
+// acknowledgement. PostgreSQL does not wait for its disk here, SQLite does.
 func BenchmarkPush(b *testing.B) {
-	for _, groups := range []int{1, 1000} {
-		b.Run(fmt.Sprintf("groups=%d", groups), func(b *testing.B) {
-			replicas, _ := newReplicas(b, 1)
-			var n atomic.Int64
-			b.SetParallelism(32)
-			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					i := int(n.Add(1))
-					if err := push(b, replicas[0], repository.Put, fmt.Sprintf("job/bench/instance/%d", i%groups), body20(i)); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		})
+	for name, create := range databases {
+		for _, groups := range []int{1, 1000} {
+			b.Run(fmt.Sprintf("%s/groups=%d", name, groups), func(b *testing.B) { benchmarkPush(b, create(b), groups) })
+		}
 	}
+}
+
+func benchmarkPush(b *testing.B, d database, groups int) {
+	replica := start(b, d.open(b))
+	var n atomic.Int64
+	b.SetParallelism(32)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			i := int(n.Add(1))
+			if err := push(b, replica, repository.Put, fmt.Sprintf("job/bench/instance/%d", i%groups), body20(i)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

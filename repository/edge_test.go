@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,16 +14,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
-	"github.com/sqlpushgateway/sqlpushgateway/internal/model"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
 	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
 )
 
 // TestDataThatTheDatabaseRefuses protects the neighbours of a push whose data
 // makes the database refuse the commit that they are all in.
-func TestDataThatTheDatabaseRefuses(t *testing.T) {
-	t.Parallel()
-	replicas, url := newReplicas(t, 1)
+func TestDataThatTheDatabaseRefuses(t *testing.T) { onEach(t, testDataThatTheDatabaseRefuses) }
+
+func testDataThatTheDatabaseRefuses(t *testing.T, d database) {
+	replicas, store := d.start(t)
 	r := replicas[0]
 	var wg sync.WaitGroup
 	for i := range 20 {
@@ -46,7 +45,7 @@ func TestDataThatTheDatabaseRefuses(t *testing.T) {
 		t.Errorf("%d good pushes are exposed, want 20", n)
 	}
 	rejected := 0
-	for _, row := range model.History(t, url) {
+	for _, row := range history(t, store) {
 		if !row.Accepted && row.Reason != "" {
 			rejected++
 		}
@@ -58,9 +57,10 @@ func TestDataThatTheDatabaseRefuses(t *testing.T) {
 
 // TestRequestSentTwice protects newer pushes from a proxy that sends a request
 // a second time: it gets the first one's answer and changes nothing.
-func TestRequestSentTwice(t *testing.T) {
-	t.Parallel()
-	replicas, url := newReplicas(t, 2)
+func TestRequestSentTwice(t *testing.T) { onEach(t, testRequestSentTwice) }
+
+func testRequestSentTwice(t *testing.T, d database) {
+	replicas, store := d.start(t)
 	send := func(r *repository.Repository, id, body string) error {
 		k := key(t, "job/a")
 		families, err := exposition.ParseText(strings.NewReader(body), exposition.LegacyNames)
@@ -85,11 +85,11 @@ func TestRequestSentTwice(t *testing.T) {
 		{"a push without an id", "", "m 6\n", false, 5},
 		{"and again", "", "m 6\n", false, 6},
 	} {
-		err := send(replicas[step.rows%2], step.id, step.body)
+		err := send(replicas[step.rows%len(replicas)], step.id, step.body)
 		if refused := errors.Is(err, exposition.ErrInconsistent); refused != step.refused || err != nil && !refused {
 			t.Errorf("%s: %v", step.what, err)
 		}
-		if n := len(model.History(t, url)); n != step.rows {
+		if n := len(history(t, store)); n != step.rows {
 			t.Errorf("%s: history has %d rows, want %d", step.what, n, step.rows)
 		}
 	}
@@ -97,29 +97,30 @@ func TestRequestSentTwice(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 10 {
 			wg.Go(func() {
-				if err := send(replicas[i%2], "at once", "m 7\n"); err != nil {
+				if err := send(replicas[i%len(replicas)], "at once", "m 7\n"); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		wg.Wait()
-		if n := len(model.History(t, url)); n != 7 {
+		if n := len(history(t, store)); n != 7 {
 			t.Errorf("history has %d rows, want 7", n)
 		}
 	})
 }
 
 // TestHostileHeaders protects pushes from what strangers write into headers.
-func TestHostileHeaders(t *testing.T) {
-	t.Parallel()
-	replicas, url := newReplicas(t, 1)
+func TestHostileHeaders(t *testing.T) { onEach(t, testHostileHeaders) }
+
+func testHostileHeaders(t *testing.T, d database) {
+	replicas, store := d.start(t)
 	hostile := "a\x00b\xff\n" + strings.Repeat("é", 10_000)
 	p := repository.Push{Key: key(t, "job/a"), Request: repository.Request{
 		Method: repository.Put, ID: hostile, Client: hostile, Username: hostile, UserAgent: hostile}}
 	if err := replicas[0].Push(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	row := model.History(t, url)[0]
+	row := history(t, store)[0]
 	for _, s := range []string{row.ID, row.Client, row.Username, row.UserAgent} {
 		if !strings.HasPrefix(s, "a b\uFFFD é") || len(s) > 256 {
 			t.Errorf("the history has %q", s)
@@ -178,19 +179,27 @@ func TestUnreadableRow(t *testing.T) {
 	}
 }
 
-var unique atomic.Int64
-
 // TestPrune protects the tables from names that come and never come back.
-func TestPrune(t *testing.T) {
-	t.Parallel()
-	replicas, url := newReplicas(t, 1, func(o *repository.Options) { o.MaintainInterval = 20 * time.Millisecond })
+func TestPrune(t *testing.T) { onEach(t, testPrune) }
+
+func testPrune(t *testing.T, d database) {
+	d.replicas = 1
+	replicas, store := d.start(t, func(o *repository.Options) { o.MaintainInterval = 20 * time.Millisecond })
 	if err := push(t, replicas[0], repository.Put, "job/a", "stays 1\n"); err != nil {
 		t.Fatal(err)
 	}
-	for range 12 {
+	epoch := func() int64 {
+		p, err := store.CatchUp(t.Context(), nil, func(exposition.Change) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Epoch
+	}
+	before := epoch()
+	for i := range 12 {
 		var body strings.Builder
-		for range 1000 {
-			fmt.Fprintf(&body, "goes_%d 1\n", unique.Add(1))
+		for j := range 1000 {
+			fmt.Fprintf(&body, "goes_%d 1\n", 1000*i+j)
 		}
 		if err := push(t, replicas[0], repository.Put, "job/b", body.String()); err != nil {
 			t.Fatal(err)
@@ -199,16 +208,9 @@ func TestPrune(t *testing.T) {
 	if err := push(t, replicas[0], repository.Delete, "job/b", ""); err != nil {
 		t.Fatal(err)
 	}
-	c, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close(t.Context())
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for names := 12_001; names > 11_000; {
-		if err := c.QueryRow(ctx, "SELECT count(*) FROM names, pg_sleep(0.02)").Scan(&names); err != nil {
-			t.Fatalf("%d names are not forgotten: %v", names, err)
+	for deadline := time.Now().Add(30 * time.Second); epoch() == before; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the names are not forgotten")
 		}
 	}
 	if err := push(t, replicas[0], repository.Put, "job/c", "# TYPE goes_1 counter\ngoes_1 1\nstays 1\n"); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -17,19 +18,72 @@ import (
 	"github.com/sqlpushgateway/sqlpushgateway/internal/pgtest"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
 	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/sqlite"
 )
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
-// open returns a replica on the database.
-func open(t testing.TB, url string, change ...func(*repository.Options)) *repository.Repository {
+// database is where replicas keep what is pushed.
+type database struct {
+	// replicas is how many may work on it at once, for a test that wants several.
+	replicas int
+	open     func(testing.TB) repository.Store
+}
+
+// databases are empty ones of each kind, by name.
+var databases = map[string]func(testing.TB) database{
+	"PostgreSQL": func(t testing.TB) database {
+		url := pgtest.New(t, postgres.Migrate)
+		return database{replicas: 3, open: func(t testing.TB) repository.Store { return openPostgres(t, url) }}
+	},
+	"SQLite": func(t testing.TB) database {
+		path := filepath.Join(t.TempDir(), "test.db")
+		return database{replicas: 1, open: func(t testing.TB) repository.Store {
+			store, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Replica: "test", Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return store
+		}}
+	},
+}
+
+// onEach runs a test on each kind of database.
+func onEach(t *testing.T, test func(*testing.T, database)) {
+	t.Parallel()
+	for name, create := range databases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, create(t))
+		})
+	}
+}
+
+// start returns as many replicas as the database takes, and the Store of one.
+func (d database) start(t testing.TB, change ...func(*repository.Options)) ([]*repository.Repository, repository.Store) {
 	t.Helper()
-	logger := slog.New(slog.DiscardHandler)
-	store, err := postgres.Open(t.Context(), postgres.Options{URL: url, Replica: "test", Logger: logger})
+	var replicas []*repository.Repository
+	var store repository.Store
+	for range d.replicas {
+		store = d.open(t)
+		replicas = append(replicas, start(t, store, change...))
+	}
+	return replicas, store
+}
+
+func openPostgres(t testing.TB, url string) repository.Store {
+	t.Helper()
+	store, err := postgres.Open(t.Context(), postgres.Options{URL: url, Replica: "test", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := repository.Options{Logger: logger, Registry: prometheus.NewRegistry()}
+	return store
+}
+
+// start returns a replica on the store, which it closes in the end.
+func start(t testing.TB, store repository.Store, change ...func(*repository.Options)) *repository.Repository {
+	t.Helper()
+	options := repository.Options{Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}
 	for _, c := range change {
 		c(&options)
 	}
@@ -41,7 +95,13 @@ func open(t testing.TB, url string, change ...func(*repository.Options)) *reposi
 	return r
 }
 
-// newReplicas returns n replicas on a database of their own.
+// open returns a replica on the PostgreSQL database.
+func open(t testing.TB, url string, change ...func(*repository.Options)) *repository.Repository {
+	t.Helper()
+	return start(t, openPostgres(t, url), change...)
+}
+
+// newReplicas returns n replicas on a PostgreSQL database of their own.
 func newReplicas(t testing.TB, n int, change ...func(*repository.Options)) ([]*repository.Repository, string) {
 	t.Helper()
 	url := pgtest.New(t, postgres.Migrate)
@@ -50,6 +110,20 @@ func newReplicas(t testing.TB, n int, change ...func(*repository.Options)) ([]*r
 		replicas[i] = open(t, url, change...)
 	}
 	return replicas, url
+}
+
+// history returns the audit log.
+func history(t testing.TB, store repository.Store) []repository.HistoryRow {
+	t.Helper()
+	var rows []repository.HistoryRow
+	err := store.History(t.Context(), func(r repository.HistoryRow) error {
+		rows = append(rows, r)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
 }
 
 func key(t testing.TB, path string) exposition.GroupingKey {
@@ -89,29 +163,31 @@ func scrape(t testing.TB, r *repository.Repository) string {
 // TestModel protects the semantics: whatever the replicas are asked, one after
 // the other, answers and expositions are those of the simple model, on each.
 func TestModel(t *testing.T) {
-	t.Parallel()
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprintf("random requests of seed %d", seed), func(t *testing.T) {
-			t.Parallel()
-			replicas, url := newReplicas(t, 3)
-			traffic := model.NewTraffic(seed)
-			traffic.Wipes = 2
-			m := model.New()
-			for i := range 300 {
-				request := traffic.Next()
-				step(t, replicas[traffic.IntN(3)], m, request)
-				if got, want := model.Timeless(scrape(t, replicas[traffic.IntN(3)])), m.Exposition(); got != want {
-					t.Fatalf("after request %d, %s: exposition is\n%s\nwant\n%s", i, request, got, want)
-				}
-			}
-			replayed, err := model.Replay(model.History(t, url), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, want := replayed.Exposition(), m.Exposition(); got != want {
-				t.Errorf("history replays to\n%s\nwant\n%s", got, want)
-			}
+			onEach(t, func(t *testing.T, d database) { testModel(t, d, seed) })
 		})
+	}
+}
+
+func testModel(t *testing.T, d database, seed uint64) {
+	replicas, store := d.start(t)
+	traffic := model.NewTraffic(seed)
+	traffic.Wipes = 2
+	m := model.New()
+	for i := range 300 {
+		request := traffic.Next()
+		step(t, model.Pick(traffic, replicas...), m, request)
+		if got, want := model.Timeless(scrape(t, model.Pick(traffic, replicas...))), m.Exposition(); got != want {
+			t.Fatalf("after request %d, %s: exposition is\n%s\nwant\n%s", i, request, got, want)
+		}
+	}
+	replayed, err := model.Replay(history(t, store), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := replayed.Exposition(), m.Exposition(); got != want {
+		t.Errorf("history replays to\n%s\nwant\n%s", got, want)
 	}
 }
 
@@ -166,9 +242,10 @@ func normalized(t testing.TB, path, body string) ([]exposition.Family, error) {
 // TestConcurrentReplicas protects the promise to clients: what is acknowledged
 // is in every later scrape of every replica, and in the end all replicas, a new
 // one, and the replayed history agree.
-func TestConcurrentReplicas(t *testing.T) {
-	t.Parallel()
-	replicas, url := newReplicas(t, 3)
+func TestConcurrentReplicas(t *testing.T) { onEach(t, testConcurrentReplicas) }
+
+func testConcurrentReplicas(t *testing.T, d database) {
+	replicas, store := d.start(t)
 	var wg sync.WaitGroup
 	for w := range 12 {
 		wg.Go(func() {
@@ -176,15 +253,15 @@ func TestConcurrentReplicas(t *testing.T) {
 			own := fmt.Sprintf("job/own%d", w)
 			for i := range 60 {
 				request := traffic.Next()
-				if err := send(t, replicas[traffic.IntN(3)], request); err != nil && !errors.Is(err, exposition.ErrInconsistent) {
+				if err := send(t, model.Pick(traffic, replicas...), request); err != nil && !errors.Is(err, exposition.ErrInconsistent) {
 					t.Errorf("%s: %v", request, err)
 				}
-				if err := push(t, replicas[traffic.IntN(3)], repository.Put, own, fmt.Sprintf("own_value{w=\"%d\"} %d\n", w, i)); err != nil {
+				if err := push(t, model.Pick(traffic, replicas...), repository.Put, own, fmt.Sprintf("own_value{w=\"%d\"} %d\n", w, i)); err != nil {
 					t.Error(err)
 					return
 				}
 				want := fmt.Sprintf("own_value{instance=\"\",job=\"own%d\",w=\"%d\"} %d\n", w, w, i)
-				if got := scrape(t, replicas[traffic.IntN(3)]); !strings.Contains(got, want) {
+				if got := scrape(t, model.Pick(traffic, replicas...)); !strings.Contains(got, want) {
 					t.Errorf("an acknowledged push is missing: %q", want)
 					return
 				}
@@ -193,16 +270,19 @@ func TestConcurrentReplicas(t *testing.T) {
 	}
 	wg.Wait()
 	want := scrape(t, replicas[0])
-	for i, r := range append(replicas[1:], open(t, url)) {
-		if got := scrape(t, r); got != want {
-			t.Errorf("replica %d differs:\n%s\nwant\n%s", i+1, got, want)
-		}
-	}
-	replayed, err := model.Replay(model.History(t, url), nil)
+	replayed, err := model.Replay(history(t, store), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, want := replayed.Exposition(), model.Timeless(want); got != want {
 		t.Errorf("history replays to\n%s\nwant\n%s", got, want)
+		if d.replicas == 1 {
+			replicas[0].Close() // a new one is the next process
+		}
+		for i, r := range append(replicas[1:], start(t, d.open(t))) {
+			if got := scrape(t, r); got != want {
+				t.Errorf("replica %d differs:\n%s\nwant\n%s", i+1, got, want)
+			}
+		}
 	}
 }
