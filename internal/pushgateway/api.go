@@ -228,12 +228,8 @@ func (p *numbers) histogram(m apiMetric) *dto.Histogram {
 	return h
 }
 
-// seriesKey tells series apart. Labels that are empty do not.
-func seriesKey(name string, labels map[string]string) string {
-	labels = maps.Clone(labels)
-	maps.DeleteFunc(labels, func(_, value string) bool { return value == "" })
-	return strconv.Quote(name) + groupKey(labels)
-}
+// seriesKey tells series apart. Labels that are empty do so, too.
+func seriesKey(name string, labels map[string]string) string { return strconv.Quote(name) + groupKey(labels) }
 
 // groupKey tells groups apart.
 func groupKey(labels map[string]string) string {

@@ -34,7 +34,7 @@ func ReadURL(ctx context.Context, client *http.Client, base *url.URL) ([]Group, 
 	if err != nil {
 		return nil, err
 	}
-	for range maxReads {
+	for attempt := 1; ; attempt++ {
 		series, err := s.series(ctx)
 		if err != nil {
 			return nil, err
@@ -44,13 +44,11 @@ func ReadURL(ctx context.Context, client *http.Client, base *url.URL) ([]Group, 
 			return nil, err
 		}
 		groups, changed, err := combine(before, after, series)
-		if err == nil && !changed || len(series) == 0 {
+		if err == nil && !changed || len(series) == 0 || attempt == maxReads {
 			return groups, err
 		}
 		before = after
 	}
-	groups, _, err := combine(nil, before, nil)
-	return groups, err
 }
 
 // combine makes groups of what the API told before and after a scrape. It

@@ -168,6 +168,13 @@ func TestReadURL(t *testing.T) {
 			}
 			return http.StatusOK, body
 		}, 8, ""},
+		{"what is pushed to all the time does not keep the rest from being scraped", func(path string, body []byte) (int, []byte) {
+			if path == "metrics.json" {
+				old, at := []byte(`"2026-11-22T12:09:27.078876541Z"`), time.Now()
+				body = bytes.ReplaceAll(body, old, at.AppendFormat(nil, `"2006-01-02T15:04:05.999999999Z"`))
+			}
+			return http.StatusOK, body
+		}, 9, ""},
 		{"a path that is none", func(string, []byte) (int, []byte) { return http.StatusNotFound, []byte("no such page\n") }, 0, "answers 404 Not Found: no such page"},
 		{"something that is no Pushgateway", func(string, []byte) (int, []byte) { return http.StatusOK, []byte("<html>") }, 0, "does not answer like a Pushgateway"},
 		{"a broken scrape", func(path string, body []byte) (int, []byte) {
