@@ -86,8 +86,11 @@ func (o *op) refusal() error {
 // changes reports whether the op is to change its group's families.
 func (o *op) changes() bool { return o.refusal() == nil && o.Method != Delete }
 
-// traceless reports whether the op changes nothing but the history.
-func (o *op) traceless() bool { return o.orphan || o.discarded }
+// traceless reports whether the op changes nothing but the history: nobody has
+// pushed what cannot be restored.
+func (o *op) traceless() bool {
+	return o.orphan || o.discarded || o.Times != nil && o.refusal() != nil
+}
 
 func (o *op) size() int { return len(o.pushed) + 512 }
 

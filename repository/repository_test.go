@@ -116,7 +116,7 @@ func newReplicas(t testing.TB, n int, change ...func(*repository.Options)) ([]*r
 func history(t testing.TB, store repository.Store) []repository.HistoryRow {
 	t.Helper()
 	var rows []repository.HistoryRow
-	err := store.History(t.Context(), func(r repository.HistoryRow) error {
+	err := store.History(t.Context(), 0, func(r repository.HistoryRow) error {
 		rows = append(rows, r)
 		return nil
 	})

@@ -181,3 +181,40 @@ func TestRestore(t *testing.T) {
 		})
 	}
 }
+
+// TestARefusedRestoreLeavesNoTrace protects groups, and who looks at their
+// failure times, from an import of something that clashes.
+func TestARefusedRestoreLeavesNoTrace(t *testing.T) {
+	t.Parallel()
+	long := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, c := range []struct {
+		name, path, body string
+		want             error
+	}{
+		{"of a new group, for a name", "job/new", "# TYPE m counter\nm 1\n", exposition.ErrInconsistent},
+		{"of a new group, for a series", "job/other", "m{a=\"b\"} 1\n", exposition.ErrInconsistent},
+		{"of an older group", "job/old", "# TYPE m counter\nm 1\n", exposition.ErrInconsistent},
+		{"of a newer group", "job/newer", "# TYPE m counter\nm 1\n", repository.ErrNewer},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			replicas, _ := newReplicas(t, 2)
+			if err := errors.Join(
+				restore(t, replicas[0], "job/other/a/b", "m 1\n", repository.Times{Pushed: long}),
+				restore(t, replicas[0], "job/old", "old 1\n", repository.Times{Pushed: long.Add(-time.Hour)}),
+				restore(t, replicas[0], "job/newer", "newer 1\n", repository.Times{Pushed: long.Add(time.Hour)}),
+			); err != nil {
+				t.Fatal(err)
+			}
+			before := scrape(t, replicas[0])
+			for range 2 {
+				if err := restore(t, replicas[1], c.path, c.body, repository.Times{Pushed: long}); !errors.Is(err, c.want) {
+					t.Fatalf("got %v, want %v", err, c.want)
+				}
+			}
+			if after := scrape(t, replicas[0]); after != before {
+				t.Errorf("the exposition was\n%s\nand is\n%s", before, after)
+			}
+		})
+	}
+}

@@ -132,13 +132,14 @@ func (r *Repository) compareOne(o *op, rivals []exposition.GroupingKey, groups m
 
 // commitStructural commits an op that contradicts the catalog: a name has
 // another owner, or the job another shape. Often that is out of date, and the
-// state tells. If the state confirms it, there is no need for the lock.
+// state tells. If the state confirms it, there is no need for the lock, except
+// to find out whether a group that is to be restored is newer anyway.
 func (r *Repository) commitStructural(ctx context.Context, o *op) ([]*op, error) {
 	ops := []*op{o}
 	if _, err := r.follow.catchUp(ctx); err != nil {
 		return ops, err
 	}
-	if o.changes() && !r.options.Unchecked {
+	if o.changes() && !o.restores() && !r.options.Unchecked {
 		r.follow.mu.Lock()
 		clash := r.follow.state.CheckNames(o.Key, o.Method == Put, o.Families)
 		r.follow.mu.Unlock()
@@ -162,7 +163,7 @@ func (r *Repository) commitExclusive(ctx context.Context, o *op) ([]*op, error) 
 	if b.ops, err = r.keepNewer(ctx, tx, b.ops); err != nil || len(b.ops) == 0 {
 		return b.ops, err
 	}
-	clash, others, err := r.inspect(ctx, tx, o)
+	clash, others, shared, err := r.inspect(ctx, tx, o)
 	if err != nil {
 		return b.ops, err
 	}
@@ -178,7 +179,7 @@ func (r *Repository) commitExclusive(ctx context.Context, o *op) ([]*op, error) 
 		claims = o.distinctClaims(clash != nil)
 	}
 	job := JobShape{Job: o.Key.Job(), Shape: o.Key.Shape(), Shared: len(others) > 0}
-	if o.orphan {
+	if o.orphan && !shared {
 		// The group is not created, so its shape is not the job's.
 		job = JobShape{Job: job.Job, Shape: others[0], Shared: len(others) > 1}
 	}
@@ -212,19 +213,22 @@ func (o *op) distinctClaims(mixed bool) []Claim {
 	return slices.Collect(maps.Values(byName))
 }
 
-// inspect catches up within tx, and returns how o's names clash with the state
-// and which shapes the other groups of its job have.
-func (r *Repository) inspect(ctx context.Context, tx Tx, o *op) (clash error, others []string, err error) {
+// inspect catches up within tx, and returns how o's names clash with the state,
+// which other shapes the other groups of its job have, and whether some of them
+// have the shape of o.
+func (r *Repository) inspect(ctx context.Context, tx Tx, o *op) (clash error, others []string, shared bool, err error) {
 	r.follow.mu.Lock()
 	defer r.follow.mu.Unlock()
 	if _, err := r.follow.advance(ctx, tx.CatchUp); err != nil {
-		return nil, nil, fmt.Errorf("catch up: %w", err)
+		return nil, nil, false, fmt.Errorf("catch up: %w", err)
 	}
 	if o.changes() {
 		clash = r.follow.state.CheckNames(o.Key, o.Method == Put, o.Families)
 	}
 	others = slices.DeleteFunc(r.follow.state.Shapes(o.Key.Job(), o.Key.Digest()), func(shape string) bool {
-		return shape == o.Key.Shape()
+		same := shape == o.Key.Shape()
+		shared = shared || same
+		return same
 	})
-	return clash, others, nil
+	return clash, others, shared, nil
 }

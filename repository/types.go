@@ -75,7 +75,8 @@ type Push struct {
 	Refused error
 	// Times, if not nil, makes a PUT restore a group that was pushed to
 	// elsewhere: it gets these times, unless it was pushed to here at the same
-	// time or later, which is an ErrNewer.
+	// time or later, which is an ErrNewer. If it is refused, only the history
+	// shows it.
 	Times *Times
 	// Silent leaves the push out of the history: that of a group which is
 	// copied with its history.
