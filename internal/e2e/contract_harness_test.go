@@ -17,11 +17,12 @@ type fleet struct {
 
 func newFleet(t testing.TB, n int, flags ...string) *fleet {
 	t.Helper()
-	f := &fleet{}
-	for _, r := range startReplicas(t, n, newDatabase(t), flags...) {
-		f.urls = append(f.urls, r.url)
-	}
-	return f
+	return newFleetOn(t, newDatabase(t), n, flags...)
+}
+
+func newFleetOn(t testing.TB, database string, n int, flags ...string) *fleet {
+	t.Helper()
+	return &fleet{urls: urlsOf(startReplicas(t, n, database, flags...))}
 }
 
 // plainClient shows answers as they are: it follows no redirects and unpacks
@@ -172,8 +173,8 @@ type contractCase struct {
 	check func(*testing.T, *fleet)
 }
 
-// runContract runs the cases against one replica, against three, and against
-// three behind nginx.
+// runContract runs the cases against a gateway on SQLite, against one replica
+// on PostgreSQL, against three, and against three behind nginx.
 func runContract(t *testing.T, cases []contractCase, flags ...string) {
 	flags = append(flags, "--web.enable-admin-api")
 	run := func(t *testing.T, f *fleet) {
@@ -181,7 +182,7 @@ func runContract(t *testing.T, cases []contractCase, flags ...string) {
 			t.Run(c.name, func(t *testing.T) { c.run(t, f) })
 		}
 	}
-	eachSize(t, func(t *testing.T, n int) { run(t, newFleet(t, n, flags...)) })
+	eachSize(t, func(t *testing.T, database string, n int) { run(t, newFleetOn(t, database, n, flags...)) })
 	t.Run("3 replicas behind nginx", func(t *testing.T) {
 		t.Parallel()
 		replicas := startReplicas(t, 3, newDatabase(t), append(flags, trustNginx)...)
@@ -189,15 +190,20 @@ func runContract(t *testing.T, cases []contractCase, flags ...string) {
 	})
 }
 
-// eachSize runs a test for one replica and for three.
-func eachSize(t *testing.T, test func(t *testing.T, n int)) {
+// eachSize runs a test for one replica on PostgreSQL, for three, and for a
+// gateway that nobody has given a database.
+func eachSize(t *testing.T, test func(t *testing.T, database string, n int)) {
 	t.Parallel()
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d replicas", n), func(t *testing.T) {
 			t.Parallel()
-			test(t, n)
+			test(t, newDatabase(t), n)
 		})
 	}
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		test(t, byDefault, 1)
+	})
 }
 
 func (c contractCase) run(t *testing.T, f *fleet) {

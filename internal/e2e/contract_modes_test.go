@@ -41,8 +41,8 @@ func TestOwnMetricsContract(t *testing.T) {
 // pushed metrics and the gateway's own.
 func TestMergedMetricsContract(t *testing.T) { eachSize(t, mergedMetrics) }
 
-func mergedMetrics(t *testing.T, replicas int) {
-	f := newFleet(t, replicas, "--web.self-metrics=merged")
+func mergedMetrics(t *testing.T, database string, replicas int) {
+	f := newFleetOn(t, database, replicas, "--web.self-metrics=merged")
 	for _, s := range []step{
 		put("/metrics/job/j", "# HELP go_goroutines pushed\n# TYPE go_goroutines gauge\ngo_goroutines 3\nm 1\n"),
 		put("/metrics/job/k", "# TYPE go_goroutines counter\ngo_goroutines 3\n").refused("--web.self-metrics=separate"),

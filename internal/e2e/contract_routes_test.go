@@ -127,8 +127,8 @@ func TestRouteContract(t *testing.T) {
 // the cases above cannot do without.
 func TestDisabledAdminContract(t *testing.T) { eachSize(t, disabledAdmin) }
 
-func disabledAdmin(t *testing.T, replicas int) {
-	f := newFleet(t, replicas)
+func disabledAdmin(t *testing.T, database string, replicas int) {
+	f := newFleetOn(t, database, replicas)
 	put("/metrics/job/j", sample).run(t, f)
 	checkRoutes(t, f, []route{
 		{"PUT", "/api/v1/admin/wipe", 404, "", "--web.enable-admin-api"}, {"DELETE", "/api/v1/admin/wipe", 404, "", ""},
@@ -142,8 +142,8 @@ func disabledAdmin(t *testing.T, replicas int) {
 // TestPrefixContract protects the paths below a prefix.
 func TestPrefixContract(t *testing.T) { eachSize(t, prefix) }
 
-func prefix(t *testing.T, replicas int) {
-	f, database := &fleet{}, newDatabase(t)
+func prefix(t *testing.T, database string, replicas int) {
+	f := &fleet{}
 	for range replicas {
 		r := launch(t, database, "--web.external-url=http://gateway.example/push", "--web.telemetry-path=/scrape")
 		f.urls = append(f.urls, r.url)

@@ -62,6 +62,17 @@ func newDatabase(t testing.TB) string {
 	return pgtest.New(t, postgres.Migrate)
 }
 
+// byDefault stands for no database: the gateway runs in an empty folder, and
+// keeps everything in an SQLite file there.
+const byDefault = ""
+
+// newFile returns the URL of an SQLite file of the test's own, which does not
+// exist yet.
+func newFile(t testing.TB) string {
+	t.Helper()
+	return "sqlite:" + filepath.Join(t.TempDir(), "gateway.db")
+}
+
 // startReplica starts a gateway with these flags on a free port, waits until
 // it is ready, and ends it at the end of the test.
 func startReplica(t testing.TB, database string, flags ...string) *replica {
@@ -100,6 +111,9 @@ func launchAt(t testing.TB, address, database string, flags ...string) *replica 
 // JSON.
 func launchCommand(t testing.TB, database string, cmd *exec.Cmd) *replica {
 	t.Helper()
+	if database == byDefault && cmd.Dir == "" {
+		cmd.Dir = t.TempDir()
+	}
 	r := &replica{t: t, cmd: cmd, done: make(chan struct{})}
 	r.cmd.Env = append(os.Environ(), "DATABASE_URL="+database)
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

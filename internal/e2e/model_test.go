@@ -16,7 +16,16 @@ import (
 // that of the simple model.
 func TestSemantics(t *testing.T) {
 	t.Parallel()
-	replicas := startReplicas(t, 3, newDatabase(t), "--web.enable-admin-api")
+	semantics(t, startReplicas(t, 3, newDatabase(t), "--web.enable-admin-api"))
+}
+
+// TestSemanticsOnSQLite protects the same on a file.
+func TestSemanticsOnSQLite(t *testing.T) {
+	t.Parallel()
+	semantics(t, startReplicas(t, 1, byDefault, "--web.enable-admin-api"))
+}
+
+func semantics(t *testing.T, replicas []*replica) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprintf("random requests of seed %d", seed), func(t *testing.T) {
 			if code, body := do(t, http.MethodPut, replicas[0].url+"/api/v1/admin/wipe", ""); code != http.StatusAccepted {
