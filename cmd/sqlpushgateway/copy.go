@@ -68,8 +68,8 @@ type copier struct {
 	stdout, stderr io.Writer
 }
 
-// copyHistory copies the rows that are not there yet. A few of those that are
-// come again, so that a history of another origin is noticed.
+// copyHistory copies the rows that are not there yet. The last of those that are
+// comes again, so that a history of another origin is noticed.
 func (c *copier) copyHistory(ctx context.Context) error {
 	total, last, err := c.from.HistorySize(ctx)
 	if err != nil {
@@ -83,7 +83,7 @@ func (c *copier) copyHistory(ctx context.Context) error {
 		return errForeign
 	}
 	p := newProgress(c.stderr, "rows of the history", int(total))
-	p.add(int(there))
+	p.add(int(max(there-1, 0)))
 	page := make([]repository.HistoryRow, 0, historyPage)
 	flush := func() error {
 		err := c.to.AddHistory(ctx, page)
@@ -94,7 +94,12 @@ func (c *copier) copyHistory(ctx context.Context) error {
 		page = page[:0]
 		return err
 	}
-	err = c.from.History(ctx, reached-historyPage, func(row repository.HistoryRow) error {
+	expected := there > 0 // the row that was reached
+	err = c.from.History(ctx, reached-1, func(row repository.HistoryRow) error {
+		if expected && row.Seq != reached {
+			return errForeign
+		}
+		expected = false
 		row.Families = append([]byte(nil), row.Families...)
 		if page = append(page, row); len(page) < historyPage {
 			return nil

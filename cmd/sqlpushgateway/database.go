@@ -39,16 +39,17 @@ func openStore(ctx context.Context, c *config, replica string, logger *slog.Logg
 
 const (
 	// databasePatience is how long a command waits for its database.
-	databasePatience = 30 * time.Second
+	databasePatience = 10 * time.Second
 	// forever is longer than any history: commands drop none.
 	forever = 200 * 365 * 24 * time.Hour
 )
 
 // openRepository opens the database for a command, and waits for a while until
-// it answers. The caller closes it.
+// it answers. The caller closes it. What comes in the way of a command is its
+// error: there is no log of it.
 func (c *config) openRepository(ctx context.Context, stderr io.Writer) (*repository.Repository, error) {
 	level := promslog.NewLevel()
-	if err := level.Set("warn"); err != nil {
+	if err := level.Set("error"); err != nil {
 		return nil, err
 	}
 	logger := promslog.New(&promslog.Config{Level: level, Style: promslog.GoKitStyle, Writer: stderr})
@@ -61,23 +62,28 @@ func (c *config) openRepository(ctx context.Context, stderr io.Writer) (*reposit
 	if err != nil {
 		return nil, err
 	}
+	if err := await(ctx, store.Migrate); err != nil {
+		store.Close()
+		return nil, fmt.Errorf("%s: %w", &c.databaseURL, err)
+	}
 	r := repository.New(store, repository.Options{
 		Logger: logger, Registry: registry, Unchecked: c.unchecked, Committers: c.committers, Retention: forever,
 	})
-	if err := awaitReady(ctx, r); err != nil {
+	if err := await(ctx, r.Ready); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("%s: %w", &c.databaseURL, err)
 	}
 	return r, nil
 }
 
-func awaitReady(ctx context.Context, r *repository.Repository) error {
+// await tries until something works, for a while.
+func await(ctx context.Context, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, databasePatience, errors.New("it does not answer"))
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := r.Ready(ctx)
+		err := try(ctx)
 		if err == nil {
 			return nil
 		}

@@ -107,7 +107,9 @@ func (c *importConfig) open(ctx context.Context, stderr io.Writer) (*repository.
 	return to, nil
 }
 
-// copyTo copies the groups of the database, if it exists.
+// copyTo copies the groups of the database, if it exists. Those that contradict
+// each other, as some that were pushed unchecked do, cannot be copied to where
+// everything is checked.
 func (c *importConfig) copyTo(ctx context.Context, to *repository.Repository, stderr io.Writer) error {
 	if c.databaseURL.isMissing() {
 		return nil
@@ -118,7 +120,11 @@ func (c *importConfig) copyTo(ctx context.Context, to *repository.Repository, st
 	}
 	defer from.Close()
 	t := &transfer{to: to, progress: newProgress(stderr, "groups that exist", 0)}
-	return t.run(ctx, func(yield func(exposition.Group) error) error { return from.Groups(ctx, yield) })
+	err = t.run(ctx, func(yield func(exposition.Group) error) error { return from.Groups(ctx, yield) })
+	for _, r := range t.refused {
+		return fmt.Errorf("what would happen cannot be told, since groups that exist contradict others, like %s: %w (see --push.disable-consistency-check)", r.group, r.reason)
+	}
+	return err
 }
 
 // normalize makes a group what it would be if it had been pushed here. Times

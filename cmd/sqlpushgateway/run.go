@@ -54,9 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	for _, c := range commands() {
 		if len(args) > 0 && args[0] == c.name {
-			ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			return c.run(ctx, args[1:], stdout, stderr)
+			return untilInterrupted(ctx, func(ctx context.Context) error { return c.run(ctx, args[1:], stdout, stderr) })
 		}
 	}
 	c, err := parseFlags(args, stdout)
@@ -64,6 +62,19 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return err
 	}
 	return serve(ctx, c, stderr)
+}
+
+// untilInterrupted runs a command, whose context ends with the first SIGTERM or
+// SIGINT. A second one ends the process at once.
+func untilInterrupted(ctx context.Context, run func(context.Context) error) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	err := run(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+		return cause // the error is only what that has led to
+	}
+	return err
 }
 
 // serve runs a gateway until SIGTERM, SIGINT, a request to /-/quit or the end
