@@ -16,7 +16,10 @@ import (
 // all replicas what has changed.
 //
 // All methods may be called concurrently. Errors are those below or wrap
-// ErrUnavailable or ErrConflict; drivers' errors stop in the Store.
+// ErrUnavailable or ErrConflict; drivers' errors stop in the Store. A Store may
+// be one that a single process works on: then that is the only replica.
+//
+// Package storetest is this contract as tests.
 type Store interface {
 	// Migrate brings the schema up to date. Many replicas may do so at once.
 	Migrate(ctx context.Context) error
@@ -41,7 +44,8 @@ type Store interface {
 	// ErrVoid says that the cursor cannot be used any more.
 	CatchUp(ctx context.Context, cursor Cursor, apply func(exposition.Change)) (Position, error)
 	// Groups passes all groups, in no particular order, to yield, until that
-	// returns an error.
+	// returns an error. It may be at the pace of a slow client: each group is as
+	// it was at some time since the call, but not all at the same time.
 	Groups(ctx context.Context, yield func(exposition.Group) error) error
 	// History passes the history to yield in the order in which it happened, from
 	// the row after the one with that Seq on.
@@ -55,8 +59,8 @@ type Store interface {
 	// Ping returns nil if the database answers and takes commits.
 	Ping(ctx context.Context) error
 	// Maintain does what must be done now and then: it makes partitions ahead
-	// of time, drops history older than retention, and trims what only
-	// replicas read. Many replicas may do so at once.
+	// of time, drops history older than retention (a day later at most), and
+	// trims what only replicas read. Many replicas may do so at once.
 	Maintain(ctx context.Context, retention time.Duration) error
 	// Close ends all connections.
 	Close()
@@ -182,7 +186,8 @@ var ErrDeadline = errors.New("deadline passed")
 // was written, and Answers has the answer.
 var ErrSeen = errors.New("request seen before")
 
-// ErrData says that the database refused the data: nothing was written.
+// ErrData says that the database refused the data, as each refuses NUL in the
+// families of a group: nothing was written.
 var ErrData = errors.New("the database refused the data")
 
 // ErrUnknown says that the outcome of a commit is unknown; see Store.Fence. It

@@ -114,7 +114,7 @@ func (s *secretURL) Set(text string) error {
 	}
 	if path, ok := strings.CutPrefix(text, "sqlite:"); ok {
 		if path == "" || strings.HasPrefix(path, "//") && !strings.HasPrefix(path, "///") {
-			return errors.New("an SQLite database must look like sqlite:folder/file.db, sqlite:/folder/file.db or sqlite::memory:")
+			return errors.New("an SQLite database must look like sqlite:folder/file.db or sqlite:/folder/file.db, or be sqlite::memory:, which ends with the process")
 		}
 		s.url = text
 		return nil

@@ -225,24 +225,3 @@ func TestTrimmedFeed(t *testing.T) {
 		t.Error("the replica missed what was trimmed")
 	}
 }
-
-// TestFence protects retries: once a commit is fenced off it can never land,
-// and one that has landed is known to have.
-func TestFence(t *testing.T) {
-	t.Parallel()
-	r := newReplica(t, pgtest.New(t, postgres.Migrate))
-	ghost := r.commit(repository.Put, "m 1\n", "job/a")
-	for range 2 { // the first answer can get lost, too
-		if committed, err := r.Fence(t.Context(), ghost.ID); err != nil || committed {
-			t.Fatalf("fence of a commit that was never made: %t, %v", committed, err)
-		}
-	}
-	if err := r.Commit(t.Context(), ghost); !errors.Is(err, repository.ErrData) {
-		t.Errorf("fenced commit: %v", err)
-	}
-	done := r.commit(repository.Put, "m 2\n", "job/a")
-	r.must(r.Commit(t.Context(), done))
-	if committed, err := r.Fence(t.Context(), done.ID); err != nil || !committed {
-		t.Errorf("fence of a commit that was made: %t, %v", committed, err)
-	}
-}

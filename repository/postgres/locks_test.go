@@ -1,17 +1,12 @@
 package postgres_test
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/internal/pgtest"
@@ -61,29 +56,6 @@ func awaitLockWait(t *testing.T, url string) {
 	})
 }
 
-// TestRegister protects names and jobs from two replicas that register them
-// differently.
-func TestRegister(t *testing.T) {
-	t.Parallel()
-	r := newReplica(t, pgtest.New(t, postgres.Migrate))
-	commit := func(owner string, typ exposition.Type, shape string) error {
-		c := r.commit(repository.Put, "h_count 1\n", "job/a")
-		c.Names = []repository.Claim{{Claim: exposition.Claim{Name: "h_count", Owner: owner, Type: typ}}}
-		c.Jobs = []repository.JobShape{{Job: "a", Shape: shape}}
-		return r.Commit(t.Context(), c)
-	}
-	r.must(commit("h_count", exposition.Gauge, "job"))
-	r.must(commit("h_count", exposition.Gauge, "job"))
-	var odd *repository.NotPlainError
-	if err := commit("h", exposition.Histogram, "job"); !errors.As(err, &odd) || len(odd.Names) != 1 || odd.Names[0].Owner != "h_count" {
-		t.Errorf("another owner of a name: %v, %+v", err, odd)
-	}
-	odd = nil
-	if err := commit("h_count", exposition.Gauge, "job\xffx"); !errors.As(err, &odd) || len(odd.Jobs) != 1 {
-		t.Errorf("another shape of a job: %v, %+v", err, odd)
-	}
-}
-
 // TestDeleteBesideCreation protects the audit: a DELETE that ran beside the
 // creation of its group removed nothing, and says so.
 func TestDeleteBesideCreation(t *testing.T) {
@@ -105,32 +77,6 @@ func TestDeleteBesideCreation(t *testing.T) {
 func digestOf(k exposition.GroupingKey) []byte {
 	d := k.Digest()
 	return d[:]
-}
-
-// TestLongText protects names, jobs and labels that are longer than an index
-// entry, which nothing compresses.
-func TestLongText(t *testing.T) {
-	t.Parallel()
-	r := newReplica(t, pgtest.New(t, postgres.Migrate))
-	random := make([]byte, 3000)
-	rand.Read(random)
-	long := "n" + hex.EncodeToString(random)
-	path := fmt.Sprintf("job/%s/%s/%s", long, long, long)
-	c := r.commit(repository.Put, long+" 1\n", path)
-	c.Names = []repository.Claim{{Claim: exposition.Claim{Name: long, Owner: long}}}
-	c.Jobs = []repository.JobShape{{Job: long, Shape: key(t, path).Shape()}}
-	c.Shapes = c.Jobs
-	r.must(r.Commit(t.Context(), c))
-	r.catchUp()
-	if r.value(path) != "1" {
-		t.Error("the group is missing")
-	}
-	r.must(r.DeleteGroups(t.Context(), uuid.New(), deadline(), repository.Deletion{
-		Request: repository.Request{Method: repository.Delete}, Key: key(t, "job/"+long), Recursive: true}))
-	r.catchUp()
-	if r.value(path) != "" {
-		t.Error("the group is still there")
-	}
 }
 
 // TestBatchesInAnyOrder protects commits that meet on many groups from
@@ -177,33 +123,5 @@ func TestFrozenReplica(t *testing.T) {
 	r.catchUp()
 	if r.value("job/a") != "1" {
 		t.Error("the push is missing")
-	}
-}
-
-// TestPostKeepsWhatItDoesNotName protects the semantics of POST, and the push
-// times of the families that it leaves alone.
-func TestPostKeepsWhatItDoesNotName(t *testing.T) {
-	t.Parallel()
-	r := newReplica(t, pgtest.New(t, postgres.Migrate))
-	r.put("a 1\nb 1\nc 1\n", "job/a")
-	r.catchUp()
-	first := r.groups[key(t, "job/a").Digest()].PushTime
-	post := r.commit(repository.Post, "a 2\n", "job/a")
-	post.Groups[0].Cleared = []string{"b"}
-	r.must(r.Commit(t.Context(), post))
-	r.catchUp()
-	g := r.groups[key(t, "job/a").Digest()]
-	var names []string
-	for _, f := range g.Families {
-		names = append(names, f.Name)
-	}
-	if got := strings.Join(names, " "); got != "a c" {
-		t.Errorf("families are %q, want a and c", got)
-	}
-	if len(g.FamilyTimes) != 1 || !g.FamilyTimes["c"].Equal(first) {
-		t.Errorf("family times are %v, want c at %s", g.FamilyTimes, first)
-	}
-	if !g.PushTime.After(first) {
-		t.Error("the push time did not advance")
 	}
 }

@@ -59,7 +59,8 @@ func (s *Store) beginRead(conn *sql.Conn) (position, error) {
 		return position{}, err
 	}
 	var p position
-	return p, conn.QueryRowContext(context.Background(), positionSQL).Scan(&p.epoch, &p.seq)
+	err := conn.QueryRowContext(context.Background(), positionSQL).Scan(&p.epoch, &p.seq)
+	return p, err
 }
 
 func endRead(conn *sql.Conn) { _, _ = conn.ExecContext(context.Background(), `ROLLBACK`) }

@@ -123,12 +123,8 @@ func (s *Store) Migrate(ctx context.Context) error {
 	}
 	defer s.writer.give()
 	s.writer.drop() // the migrations need the connection
-	// Rows are a few kB, and pages of twice the default size hold one and a half
-	// times as many of them. Both settings are the file's from its beginning on.
-	for _, pragma := range []string{"PRAGMA page_size = 8192", "PRAGMA journal_mode = WAL"} {
-		if _, err := s.writer.db.ExecContext(context.WithoutCancel(ctx), pragma); err != nil {
-			return fmt.Errorf("set up the database: %w", wrap(err))
-		}
+	if err := s.setUp(context.WithoutCancel(ctx)); err != nil {
+		return err
 	}
 	provider, err := newProvider(s.writer.db)
 	if err != nil {
@@ -136,6 +132,23 @@ func (s *Store) Migrate(ctx context.Context) error {
 	}
 	if _, err := provider.Up(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("migrate the schema: %w", wrap(err))
+	}
+	return nil
+}
+
+// setUp makes settings that are the file's from its beginning on. Rows are a
+// few kB, and pages of twice the default size hold more than twice as many.
+func (s *Store) setUp(ctx context.Context) error {
+	var mode string
+	_, err := s.writer.db.ExecContext(ctx, `PRAGMA page_size = 8192`)
+	if err == nil {
+		err = s.writer.db.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode)
+	}
+	if err != nil {
+		return fmt.Errorf("set up the database: %w", wrap(err))
+	}
+	if s.path != "" && mode != "wal" {
+		return fmt.Errorf("%w: the file system of %s does not support SQLite's write-ahead log: use a local disk", repository.ErrUnavailable, s.path)
 	}
 	return nil
 }

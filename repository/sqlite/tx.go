@@ -57,7 +57,8 @@ func (t *tx) position() (position, error) {
 		return position{}, err
 	}
 	var p position
-	return p, s.QueryRow().Scan(&p.epoch, &p.seq)
+	err = s.QueryRow().Scan(&p.epoch, &p.seq)
+	return p, err
 }
 
 // failed notes it if the disk does not take commits.
