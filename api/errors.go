@@ -111,6 +111,10 @@ func (s *Server) explain(err error, code int, c echo.Context) string {
 		return "the database did not confirm in time whether this was done: send it again"
 	case errors.Is(err, repository.ErrOverloaded):
 		return "too much is being pushed at once, so nothing was done: try again"
+	case errors.Is(err, repository.ErrFull):
+		return "the database's disk is full, so nothing was done: make room, then try again"
+	case errors.Is(err, repository.ErrDisk):
+		return "the database's disk is read-only or fails, so nothing was done: the gateway's log has the details"
 	case errors.Is(err, repository.ErrConflict):
 		return "other requests changed the same metrics all the time, so nothing was done: try again"
 	case code == http.StatusServiceUnavailable:

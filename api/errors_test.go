@@ -26,6 +26,8 @@ func TestErrorsOfTheGatewayBecomeAnswers(t *testing.T) {
 		{"another group has the name with another type", fmt.Errorf("m is a gauge: %w", exposition.ErrInconsistent), 400, prefix + "m is a gauge", false},
 		{"a timestamp was found late", exposition.ErrTimestamp, 400, prefix, false},
 		{"the database cannot be reached", fmt.Errorf("connect to secret host: %w", repository.ErrUnavailable), 503, "nothing was done", true},
+		{"the disk is full", fmt.Errorf("%w: secret", repository.ErrFull), 503, "disk is full", true},
+		{"the disk fails", fmt.Errorf("%w: secret", repository.ErrDisk), 503, "read-only or fails", true},
 		{"the outcome is unknown", repository.ErrUnknown, 503, "send it again", true},
 		{"other commits won too often", repository.ErrConflict, 503, "changed the same metrics", true},
 		{"the deadline passed", context.DeadlineExceeded, 503, "try again", true},

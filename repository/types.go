@@ -14,6 +14,11 @@ var (
 	// ErrUnavailable says that the database cannot be reached or did not
 	// answer in time. Nothing was written, unless the text says otherwise.
 	ErrUnavailable = errors.New("database unavailable")
+	// ErrFull says that the database has no room. Nothing was written.
+	ErrFull = fmt.Errorf("%w: the disk is full", ErrUnavailable)
+	// ErrDisk says that the database's disk is read-only or fails. Nothing was
+	// written.
+	ErrDisk = fmt.Errorf("%w: the disk is read-only or fails", ErrUnavailable)
 	// ErrOverloaded says that too much waits already. Nothing was written.
 	ErrOverloaded = fmt.Errorf("%w: overloaded", ErrUnavailable)
 	// ErrConflict says that other commits won over this one too often.

@@ -18,9 +18,9 @@ func wrap(err error) error {
 	case codes.SQLITE_CONSTRAINT, codes.SQLITE_TOOBIG, codes.SQLITE_MISMATCH:
 		return fmt.Errorf("%w: %s", repository.ErrData, oneLine(err))
 	case codes.SQLITE_FULL:
-		return fmt.Errorf("%w: the disk is full: %s", repository.ErrUnavailable, oneLine(err))
-	case codes.SQLITE_READONLY, codes.SQLITE_PERM:
-		return fmt.Errorf("%w: the file cannot be written: %s", repository.ErrUnavailable, oneLine(err))
+		return fmt.Errorf("%w: %s", repository.ErrFull, oneLine(err))
+	case codes.SQLITE_READONLY, codes.SQLITE_PERM, codes.SQLITE_IOERR:
+		return fmt.Errorf("%w: %s", repository.ErrDisk, oneLine(err))
 	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED:
 		return fmt.Errorf("%w: another program has locked it: %s", repository.ErrUnavailable, oneLine(err))
 	}
