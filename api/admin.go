@@ -23,7 +23,10 @@ func (s *Server) adminEndpoints() []endpoint {
 
 // wipe deletes all groups.
 func (s *Server) wipe(c echo.Context) error {
-	ctx, cancel := deadline(c.Request().Context(), s.opt.PushTimeout)
+	ctx, cancel, err := s.change(c.Request())
+	if err != nil {
+		return err
+	}
 	defer cancel()
 	if err := s.gateway.Wipe(ctx, s.request(c.Request(), repository.Wipe)); err != nil {
 		return err

@@ -24,7 +24,10 @@ func (s *Server) deleteGroup(c echo.Context) error {
 			return echo.NewHTTPError(http.StatusBadRequest, "the parameter recursive must be true or false, once")
 		}
 	}
-	ctx, cancel := deadline(r.Context(), s.opt.PushTimeout)
+	ctx, cancel, err := s.change(r)
+	if err != nil {
+		return err
+	}
 	defer cancel()
 	err = s.gateway.Delete(ctx, repository.Deletion{
 		Request: s.request(r, repository.Delete), Key: key, Recursive: recursive,

@@ -82,7 +82,10 @@ func (s *Server) store(c echo.Context, method repository.Method) error {
 	default:
 		return err
 	}
-	ctx, cancel := deadline(r.Context(), s.opt.PushTimeout)
+	ctx, cancel, err := s.change(r)
+	if err != nil {
+		return err
+	}
 	defer cancel()
 	return s.gateway.Push(ctx, p)
 }

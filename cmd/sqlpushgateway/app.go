@@ -82,6 +82,7 @@ func (a *app) newServer(base context.Context) *http.Server {
 		IdleTimeout:       a.config.timeouts.idle,
 		ErrorLog:          slog.NewLogLogger(a.logger.Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnContext:       api.ConnContext,
 	}
 }
 

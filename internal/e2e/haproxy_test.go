@@ -120,7 +120,7 @@ func TestHAProxyPassesRequests(t *testing.T) {
 func TestHAProxyRollingRestart(t *testing.T) {
 	t.Parallel()
 	database := newDatabase(t)
-	replicas := startReplicas(t, 3, database, behindNginx...)
+	replicas := startRestartable(t, 3, database, behindNginx...)
 	p := startHAProxy(t, replicas)
 	h := newProxyHammer(t, database, p)
 	h.start(12, 0)

@@ -87,6 +87,9 @@ func TestProxyRefuses(t *testing.T) {
 		{"above the root", "PUT /../metrics/job/a HTTP/1.1", "", 400},
 		{"a path that is too long", "PUT /metrics/job/" + long + " HTTP/1.1", "", 414},
 		{"a header that is too long", "PUT /metrics/job/a HTTP/1.1", "X: " + long + "\r\n", 400},
+		{"a page of nginx itself", "GET /nginx/no_answer HTTP/1.1", "", 404},
+		{"a method of nobody's", "TRACE /metrics HTTP/1.1", "", 501},
+		{"an encoding of nobody's", "PUT /metrics/job/a HTTP/1.1", "Transfer-Encoding: sql\r\n", 501},
 		{"a body that is too large", "PUT /metrics/job/a HTTP/1.1", "Content-Length: 99999999\r\n", 413},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	database := newDatabase(t)
-	replicas := startReplicas(t, 3, database, behindNginx...)
+	replicas := startRestartable(t, 3, database, behindNginx...)
 	h := newProxyHammer(t, database, startProxy(t, replicas...))
 	h.start(12, 0)
 	for i, r := range replicas {
@@ -31,6 +31,20 @@ func TestRollingRestart(t *testing.T) {
 	h.finish()
 	h.replicas = replicas
 	h.verify(nil)
+}
+
+// startRestartable starts n gateways on addresses that nobody else gets while
+// they restart.
+func startRestartable(t *testing.T, n int, database string, flags ...string) []*replica {
+	t.Helper()
+	replicas := make([]*replica, n)
+	for i := range replicas {
+		replicas[i] = launchAt(t, freeAddress(t), database, flags...)
+	}
+	for _, r := range replicas {
+		r.awaitReady()
+	}
+	return replicas
 }
 
 // newProxyHammer returns a hammer whose traffic goes through the proxy: half of

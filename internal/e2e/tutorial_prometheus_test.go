@@ -109,7 +109,7 @@ func (p *promServer) awaitInactive(alerts ...string) {
 // awaitAlertmanager waits until Alertmanager has these alerts.
 func awaitAlertmanager(t *testing.T, base string, want ...string) {
 	t.Helper()
-	eventually(t, func() error {
+	awaitLong(t, func() error {
 		_, body, err := request(t.Context(), http.MethodGet, base+"/api/v2/alerts", "")
 		if err != nil {
 			return err
