@@ -59,15 +59,15 @@ func writeBlock(t *testing.T, file, address string) string {
 	return writeFile(t, filepath.Join(t.TempDir(), strings.TrimSuffix(file, ".txt")), block)
 }
 
-// tutorial is three replicas that were started with a line of the tutorial, and
-// the proxy before them, which is all that its other blocks know.
+// tutorial is what was started with a line of the tutorial: three replicas and
+// the proxy before them, or one gateway on SQLite.
 type tutorial struct {
-	*fleet   // the proxy and the replicas: all expose the same
-	address  string
+	*fleet          // the proxy and the replicas: all expose the same
+	address  string // all that the tutorial's other blocks know
 	replicas []*replica
 }
 
-// startTutorial starts the replicas with a block.
+// startTutorial starts three replicas with a block.
 func startTutorial(t *testing.T, database, block string) *tutorial {
 	t.Helper()
 	tt := &tutorial{replicas: make([]*replica, 3)}
@@ -90,6 +90,28 @@ func startTutorial(t *testing.T, database, block string) *tutorial {
 func newTutorial(t *testing.T) *tutorial {
 	t.Helper()
 	return startTutorial(t, newDatabase(t), "start.sh")
+}
+
+// startTutorialAlone starts one gateway, on an SQLite file, with a block.
+func startTutorialAlone(t *testing.T, database, block string) *tutorial {
+	t.Helper()
+	r := launchCommand(t, database, exec.Command("bash", writeBlock(t, block, "")))
+	r.awaitReady()
+	return &tutorial{&fleet{urls: []string{r.url}}, strings.TrimPrefix(r.url, "http://"), []*replica{r}}
+}
+
+// eachTutorial runs a test with three replicas and with a gateway in an empty
+// folder.
+func eachTutorial(t *testing.T, test func(*testing.T, *tutorial)) {
+	t.Parallel()
+	t.Run("3 replicas behind nginx", func(t *testing.T) {
+		t.Parallel()
+		test(t, newTutorial(t))
+	})
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		test(t, startTutorialAlone(t, byDefault, "start.sh"))
+	})
 }
 
 // run runs a block against the proxy and returns what it writes to the standard

@@ -9,9 +9,9 @@ import (
 
 // TestTutorialManagement runs the blocks of 12.4, which look at groups and
 // delete them.
-func TestTutorialManagement(t *testing.T) {
-	t.Parallel()
-	tt := newTutorial(t)
+func TestTutorialManagement(t *testing.T) { eachTutorial(t, tutorialManagement) }
+
+func tutorialManagement(t *testing.T, tt *tutorial) {
 	for _, group := range []string{"batch_job/instance/node1", "batch_job/instance/node2", "batch_job", "daily_report/instance/cron01"} {
 		put("/metrics/job/"+group, sample).run(t, tt.fleet)
 	}

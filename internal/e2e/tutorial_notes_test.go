@@ -6,9 +6,9 @@ import (
 )
 
 // TestTutorialNotes does what 12.5 says about the life of metrics.
-func TestTutorialNotes(t *testing.T) {
-	t.Parallel()
-	tt := newTutorial(t)
+func TestTutorialNotes(t *testing.T) { eachTutorial(t, tutorialNotes) }
+
+func tutorialNotes(t *testing.T, tt *tutorial) {
 	for _, note := range []struct {
 		name string
 		test func(*testing.T)
@@ -73,5 +73,26 @@ func TestTutorialRestart(t *testing.T) {
 	tt = startTutorial(t, database, "start_persistent.sh")
 	if got := tt.scrape(t, "/metrics"); got != pushed {
 		t.Errorf("after a restart of everything are exposed\n%s\nwant\n%s", got, pushed)
+	}
+}
+
+// TestTutorialRestartOnSQLite protects the same of one gateway, however it ends.
+func TestTutorialRestartOnSQLite(t *testing.T) {
+	t.Parallel()
+	database := newFile(t)
+	var pushed string
+	for _, end := range []func(*replica){(*replica).terminate, (*replica).kill} {
+		tt := startTutorialAlone(t, database, "start_persistent.sh")
+		if got := tt.scrape(t, "/metrics"); got != pushed {
+			t.Errorf("after a restart are exposed\n%s\nwant\n%s", got, pushed)
+		}
+		for _, file := range []string{"push_one.sh", "push_labels.sh", "push_metrics.sh", "push_timestamp.sh"} {
+			tt.runSilently(t, file)
+		}
+		pushed = tt.scrape(t, "/metrics")
+		end(tt.replicas[0])
+	}
+	if got := startTutorialAlone(t, database, "start_persistent.sh").scrape(t, "/metrics"); got != pushed {
+		t.Errorf("after kill -9 are exposed\n%s\nwant\n%s", got, pushed)
 	}
 }

@@ -42,9 +42,9 @@ const (
 
 // TestTutorialPushes runs each block that pushes, of 12.3 and of 12.5, on an
 // empty gateway.
-func TestTutorialPushes(t *testing.T) {
-	t.Parallel()
-	tt := newTutorial(t)
+func TestTutorialPushes(t *testing.T) { eachTutorial(t, tutorialPushes) }
+
+func tutorialPushes(t *testing.T, tt *tutorial) {
 	for _, block := range []struct{ name, file, want string }{
 		{"one metric by curl", "push_one.sh", pushedOne},
 		{"several metrics by curl", "push_many.sh", pushedMany},
@@ -65,9 +65,9 @@ func TestTutorialPushes(t *testing.T) {
 // TestTutorialInOrder runs all blocks one after the other, as a reader does. The
 // second one then contradicts the first, which gives the same name no type, and
 // is refused as by the original.
-func TestTutorialInOrder(t *testing.T) {
-	t.Parallel()
-	tt := newTutorial(t)
+func TestTutorialInOrder(t *testing.T) { eachTutorial(t, tutorialInOrder) }
+
+func tutorialInOrder(t *testing.T, tt *tutorial) {
 	tt.runSilently(t, "push_one.sh")
 	const refusal = "pushed metrics are invalid or inconsistent with existing metrics: "
 	if out := tt.run(t, "push_many.sh"); !strings.HasPrefix(out, refusal) || !strings.Contains(out, "batch_job_duration_seconds") {
