@@ -45,22 +45,29 @@ func TestEightReplicasOnAnEmptyDatabase(t *testing.T) {
 	}
 }
 
-// gate is a transaction that keeps others from creating the tables of the
-// migrations' own.
+// gate is a transaction that others wait for.
 type gate struct {
 	t           *testing.T
 	conn, admin *pgx.Conn
 }
 
+// openGate returns a gate that keeps others from creating the tables of the
+// migrations' own.
 func openGate(t *testing.T, database string) *gate {
 	t.Helper()
 	g := &gate{t: t, conn: dial(t, database), admin: dial(t, database)}
 	for _, statement := range []string{"BEGIN", "CREATE TABLE goose_lock ()", "CREATE TABLE goose_db_version ()"} {
-		if _, err := g.conn.Exec(t.Context(), statement); err != nil {
-			t.Fatal(err)
-		}
+		g.exec(statement)
 	}
 	return g
+}
+
+// exec executes a statement of the transaction.
+func (g *gate) exec(statement string, arguments ...any) {
+	g.t.Helper()
+	if _, err := g.conn.Exec(g.t.Context(), statement, arguments...); err != nil {
+		g.t.Fatal(err)
+	}
 }
 
 func dial(t *testing.T, database string) *pgx.Conn {
@@ -89,7 +96,5 @@ func (g *gate) awaitWaiting(n int) {
 
 func (g *gate) open() {
 	g.t.Helper()
-	if _, err := g.conn.Exec(g.t.Context(), "ROLLBACK"); err != nil {
-		g.t.Fatal(err)
-	}
+	g.exec("ROLLBACK")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,9 +22,18 @@ import (
 // answer. The replicas on an SQLite file make room for the new one. Rows for which unchecked is true are believed; it may be nil.
 func (h *hammer) verify(unchecked func(repository.HistoryRow) bool) {
 	h.t.Helper()
+	h.verifyBeside("", unchecked)
+}
+
+// verifyBeside is verify for traffic beside somebody else, who has this
+// User-Agent in the history.
+func (h *hammer) verifyBeside(userAgent string, unchecked func(repository.HistoryRow) bool) {
+	h.t.Helper()
 	h.awaitQuiet()
 	rows := model.History(h.t, h.database)
-	h.checkAnswers(rows)
+	h.checkAnswers(slices.DeleteFunc(slices.Clone(rows), func(row repository.HistoryRow) bool {
+		return userAgent != "" && row.UserAgent == userAgent
+	}))
 	replayed, err := model.Replay(rows, unchecked)
 	if err != nil {
 		h.t.Fatal(err)

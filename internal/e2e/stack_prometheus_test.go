@@ -45,7 +45,7 @@ func startAlertmanager(t *testing.T) string {
 }
 
 // lookUp returns the path of a program, which a Debian package has.
-func lookUp(t *testing.T, program, debianPackage string) string {
+func lookUp(t testing.TB, program, debianPackage string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
