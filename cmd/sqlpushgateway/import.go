@@ -63,7 +63,7 @@ func importGroups(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		for _, g := range found {
 			group, err := c.normalize(g)
 			if err != nil {
-				t.refuse(fmt.Sprint(g.Labels), err)
+				t.refuse(describe(g), err)
 			} else if err := yield(group); err != nil {
 				return err
 			}
@@ -125,6 +125,15 @@ func (c *importConfig) copyTo(ctx context.Context, to *repository.Repository, st
 		return fmt.Errorf("what would happen cannot be told, since groups that exist contradict others, like %s: %w (see --push.disable-consistency-check)", r.group, r.reason)
 	}
 	return err
+}
+
+// describe names a group on one line, even one whose labels are impossible here.
+func describe(g pushgateway.Group) string {
+	key, err := exposition.NewGroupingKey(g.Labels, exposition.UTF8Names)
+	if err != nil {
+		return fmt.Sprintf("%q", g.Labels)
+	}
+	return key.String()
 }
 
 // normalize makes a group what it would be if it had been pushed here. Times

@@ -229,7 +229,9 @@ func (p *numbers) histogram(m apiMetric) *dto.Histogram {
 }
 
 // seriesKey tells series apart. Labels that are empty do so, too.
-func seriesKey(name string, labels map[string]string) string { return strconv.Quote(name) + groupKey(labels) }
+func seriesKey(name string, labels map[string]string) string {
+	return strconv.Quote(name) + groupKey(labels)
+}
 
 // groupKey tells groups apart.
 func groupKey(labels map[string]string) string {
