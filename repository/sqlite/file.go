@@ -97,7 +97,10 @@ const applicationID = 1936746359
 // or an older one.
 func checkOwner(ctx context.Context, db *sql.DB) error {
 	var application, tables int64
-	err := db.QueryRowContext(ctx, `SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id`).
+	// A process that is killed at its first start can leave the table of the
+	// migrations alone.
+	err := db.QueryRowContext(ctx, `SELECT application_id, (SELECT count(*) FROM sqlite_schema
+		WHERE tbl_name NOT IN ('goose_db_version', 'sqlite_sequence')) FROM pragma_application_id`).
 		Scan(&application, &tables)
 	if isNotADatabase(err) {
 		return errors.New("is damaged, or is encrypted: " + oneLine(err))

@@ -131,6 +131,21 @@ func TestWrongFiles(t *testing.T) {
 	}
 }
 
+// TestKilledAtTheFirstStart protects those whose first gateway was killed before
+// it had made its tables.
+func TestKilledAtTheFirstStart(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.db")
+	sqlRun(t, path, `CREATE TABLE goose_db_version (
+		id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')))`)
+	sqlRun(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1)")
+	s := open(t, path)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "job/a", "m 1\n")
+}
+
 // TestReopened protects what was pushed, and those who read it with other
 // programs while the gateway runs.
 func TestReopened(t *testing.T) {
