@@ -70,7 +70,7 @@ soak: deps ## Run all tests COUNT times (10), then kills and outages under load 
 	SOAK=$(SOAK) go test -race -count=1 -timeout=0 -run '^TestSoak$$' ./internal/e2e
 
 .PHONY: bench
-bench: build ## Measure it beside Pushgateway, for ten minutes (ARGS=-quick: two)
+bench: build ## Measure it beside Pushgateway, for twelve minutes (ARGS=-quick: three)
 	@scripts/bench.sh $(ARGS)
 
 .PHONY: fuzz

@@ -1,7 +1,7 @@
-// Command bench measures this gateway, on a durable PostgreSQL of its own,
-// beside Pushgateway: pushes by the number of clients and of stored groups, and
-// scrapes. All run on one machine and share its cores with the clients. It
-// prints two tables; docs/benchmarks.md explains them.
+// Command bench measures this gateway, on SQLite and on a durable PostgreSQL of
+// its own, beside Pushgateway: pushes by the number of clients and of stored
+// groups, scrapes, and memory. All run on one machine and share its cores with
+// the clients. It prints three tables; docs/benchmarks.md explains them.
 package main
 
 import (

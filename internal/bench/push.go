@@ -44,7 +44,7 @@ func (l load) run(ctx context.Context, s *system) (pushed, error) {
 		return pushed{}, err
 	}
 	if len(latencies) == 0 {
-		return pushed{}, fmt.Errorf("%s answered no push in %v", s.name, took)
+		return pushed{}, fmt.Errorf("no push was answered in %v", took)
 	}
 	gateway, database, err := s.cpu()
 	if err != nil {

@@ -27,28 +27,29 @@ func (b *bench) print() {
 	b.printPushes()
 	fmt.Println()
 	b.printScrapes()
+	fmt.Println()
+	b.printMemory()
 }
 
 func (b *bench) printPushes() {
 	t := table{{"groups stored", "clients", "system", "pushes/s", "ratio", "p50 ms", "p99 ms", "CPU ms per push", "PostgreSQL's"}}
-	names := []string{"Pushgateway", "1 replica", "3 replicas"}
 	for _, c := range b.plan.cells {
 		for _, clients := range b.plan.clients {
 			base := median(b.pushed[key{c, clients, pushgateway}])
-			for which, name := range names {
+			for which := range len(names) {
 				rounds := b.pushed[key{c, clients, which}]
 				if len(rounds) == 0 {
 					continue
 				}
 				m := median(rounds)
 				ratio, database := "", ""
-				if which != pushgateway {
-					database = millis(m.database)
-					if base.rate > 0 {
-						ratio = fmt.Sprintf("%.2f", m.rate/base.rate)
-					}
+				if which != pushgateway && base.rate > 0 {
+					ratio = fmt.Sprintf("%.2f", m.rate/base.rate)
 				}
-				t = append(t, []string{c.String(), strconv.Itoa(clients), name, perSecond(m.rate), ratio,
+				if m.database > 0 {
+					database = millis(m.database)
+				}
+				t = append(t, []string{c.String(), strconv.Itoa(clients), names[which], perSecond(m.rate), ratio,
 					millis(m.p50), millis(m.p99), millis(m.gateway + m.database), database})
 			}
 		}
@@ -64,6 +65,14 @@ func (b *bench) printScrapes() {
 			millis(r.theirs.latency), millis(r.ours.latency), ratio(r.ours.latency, r.theirs.latency),
 			millis(r.theirs.cpu), millis(r.ours.cpu), ratio(r.ours.cpu, r.theirs.cpu),
 			strconv.FormatInt(r.theirs.bytes/1000, 10), strconv.FormatInt(r.ours.bytes/1000, 10), ratio(r.ours.bytes, r.theirs.bytes)})
+	}
+	t.print()
+}
+
+func (b *bench) printMemory() {
+	t := table{{"system", "memory MB with " + thousands(b.plan.scrapedGroups) + " groups"}}
+	for _, r := range b.memory {
+		t = append(t, []string{names[r.system], strconv.FormatInt(r.bytes/1_000_000, 10)})
 	}
 	t.print()
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,7 +17,6 @@ import (
 // system is what is measured: one or several gateways that show the same
 // groups, and the database behind them, if there is one.
 type system struct {
-	name     string
 	gateways []*process
 	database int // process id, 0 if there is none
 }
@@ -60,12 +60,12 @@ func findOriginal() (*original, error) {
 	return &original{program: path, version: first}, nil
 }
 
-// start starts a Pushgateway with as many groups. They are pushed unchecked:
-// with its check on, that would take hours.
-func (o *original) start(ctx context.Context, dir string, stored int) (*system, error) {
-	file := "--persistence.file=" + filepath.Join(dir, fmt.Sprintf("groups-%d", stored))
-	const interval = "--persistence.interval=24h" // only at the end
-	p, err := start(ctx, nil, o.program, file, interval, "--push.disable-consistency-check")
+// start starts a Pushgateway with as many groups, which writes its file at most
+// once in an interval, and at its end. They are pushed unchecked: with its check
+// on, that would take hours.
+func (o *original) start(ctx context.Context, file string, stored int, interval time.Duration) (*system, error) {
+	flags := []string{"--persistence.file=" + file, "--persistence.interval=" + interval.String()}
+	p, err := start(ctx, nil, o.program, append(flags, "--push.disable-consistency-check")...)
 	if err != nil {
 		return nil, err
 	}
@@ -74,13 +74,14 @@ func (o *original) start(ctx context.Context, dir string, stored int) (*system, 
 	if err != nil {
 		return nil, err
 	}
-	if p, err = start(ctx, nil, o.program, file, interval); err != nil {
+	if p, err = start(ctx, nil, o.program, flags...); err != nil {
 		return nil, err
 	}
-	return &system{name: "Pushgateway", gateways: []*process{p}}, nil
+	return &system{gateways: []*process{p}}, nil
 }
 
-// ours starts replicas of this gateway on a durable PostgreSQL of its own.
+// ours starts replicas of this gateway on a durable PostgreSQL of its own, or
+// one on an SQLite file.
 type ours struct {
 	program string
 	cluster *pgtest.Cluster
@@ -118,8 +119,8 @@ func (o *ours) exec(ctx context.Context, f func(*pgx.Conn) error) error {
 	return f(conn)
 }
 
-// store makes a database with as many groups and returns its name.
-func (o *ours) store(ctx context.Context, stored int) (string, error) {
+// storePostgres makes a database with as many groups and returns its URL.
+func (o *ours) storePostgres(ctx context.Context, stored int) (string, error) {
 	name := fmt.Sprintf("stored_%d", stored)
 	err := o.exec(ctx, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE template0")
@@ -128,22 +129,32 @@ func (o *ours) store(ctx context.Context, stored int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s, err := o.start(ctx, name, 1)
+	return o.seed(ctx, o.cluster.URL(name), stored)
+}
+
+// storeSQLite makes a file with as many groups in the folder and returns its URL.
+func (o *ours) storeSQLite(ctx context.Context, dir string, stored int) (string, error) {
+	return o.seed(ctx, "sqlite:"+filepath.Join(dir, fmt.Sprintf("stored_%d.db", stored)), stored)
+}
+
+// seed returns the URL that it is given.
+func (o *ours) seed(ctx context.Context, database string, stored int) (string, error) {
+	s, err := o.start(ctx, database, 1)
 	if err != nil {
 		return "", err
 	}
 	defer s.stop()
-	return name, seed(ctx, s.gateways, stored)
+	return database, seed(ctx, s.gateways, stored)
 }
 
 // start starts replicas on a database.
 func (o *ours) start(ctx context.Context, database string, replicas int) (*system, error) {
-	s := &system{name: "1 replica", database: o.cluster.PID()}
-	if replicas > 1 {
-		s.name = fmt.Sprintf("%d replicas", replicas)
+	s := &system{}
+	if !strings.HasPrefix(database, "sqlite:") {
+		s.database = o.cluster.PID()
 	}
 	for range replicas {
-		p, err := start(ctx, []string{"DATABASE_URL=" + o.cluster.URL(database)}, o.program)
+		p, err := start(ctx, []string{"DATABASE_URL=" + database}, o.program)
 		if err != nil {
 			s.stop()
 			return nil, err
