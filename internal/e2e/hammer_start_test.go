@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -89,6 +90,21 @@ func (g *gate) awaitWaiting(n int) {
 			WHERE NOT granted AND pg_blocking_pids(pid) <> '{}'`).Scan(&waiting)
 		if err == nil && waiting < n {
 			err = fmt.Errorf("%d connections wait at the gate, want %d", waiting, n)
+		}
+		return err
+	})
+}
+
+// awaitBlocked returns when a connection waits for the gate itself, not for
+// another one.
+func (g *gate) awaitBlocked() {
+	g.t.Helper()
+	eventually(g.t, func() error {
+		var blocked bool
+		err := g.admin.QueryRow(g.t.Context(), `SELECT EXISTS (SELECT FROM pg_locks
+			WHERE NOT granted AND $1::int = ANY (pg_blocking_pids(pid)))`, g.conn.PgConn().PID()).Scan(&blocked)
+		if err == nil && !blocked {
+			err = errors.New("nobody waits at the gate")
 		}
 		return err
 	})

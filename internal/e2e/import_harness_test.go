@@ -172,7 +172,7 @@ const microsecond = 1e-6
 
 // oneHelp makes the two helps that are pushed for one name the same: which one
 // a Pushgateway exposes is a matter of chance.
-var oneHelp = strings.NewReplacer("Another help.", `Help with \\ and \n in it.`)
+var oneHelp = strings.NewReplacer("Another help.", "one of two", `Help with \\ and \n in it.`, "one of two", "Help with \\ and \n in it.", "one of two")
 
 func isPushTime(name string) bool {
 	return name == "push_time_seconds" || name == "push_failure_time_seconds"
