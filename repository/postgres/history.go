@@ -77,6 +77,10 @@ func (s *Store) AddHistory(ctx context.Context, added []repository.HistoryRow) e
 	if len(added) == 0 {
 		return nil
 	}
+	first, last := added[0].Seq, added[0].Seq
+	for _, r := range added {
+		first, last = min(first, r.Seq), max(last, r.Seq)
+	}
 	tx, err := s.begin(ctx)
 	if err != nil {
 		return err
@@ -98,9 +102,13 @@ func (s *Store) AddHistory(ctx context.Context, added []repository.HistoryRow) e
 			return wrap(err)
 		}
 	}
+	// No join: nothing is known of a table that has just been filled, and a plan
+	// that compares each row with each would be made.
 	var other int64
-	err = tx.QueryRow(ctx, `SELECT a.seq FROM added_history a JOIN push_history h ON h.seq = a.seq
-		WHERE h.commit_id <> a.commit_id OR h.at <> a.at ORDER BY a.seq LIMIT 1`).Scan(&other)
+	err = tx.QueryRow(ctx, `SELECT seq FROM (
+			SELECT seq, at, commit_id FROM push_history WHERE seq BETWEEN $1::bigint AND $2::bigint
+			UNION SELECT seq, at, commit_id FROM added_history) r
+		GROUP BY seq HAVING count(*) > 1 ORDER BY seq LIMIT 1`, first, last).Scan(&other)
 	switch {
 	case err == nil:
 		return fmt.Errorf("%w: row %d of push_history is another one", repository.ErrData, other)
