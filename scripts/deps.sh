@@ -21,6 +21,7 @@ missing_packages() {
 	have prometheus-alertmanager && have amtool || echo prometheus-alertmanager
 	have curl || echo curl ca-certificates
 	have sqlite3 || echo sqlite3
+	have strace || echo strace
 	have prometheus-pushgateway || echo prometheus-pushgateway
 	have npm || echo nodejs npm
 	/usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || echo python3-prometheus-client

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,9 @@ import (
 // openStore opens the database that the flags name.
 func openStore(ctx context.Context, c *config, replica string, logger *slog.Logger, registry *prometheus.Registry) (repository.Store, error) {
 	if path, ok := c.databaseURL.sqlitePath(); ok {
+		if absolute, err := filepath.Abs(path); err == nil && path != sqlite.Memory {
+			path = absolute
+		}
 		logger.Info("the database is an SQLite file, for this process alone; --database.url names another one, or PostgreSQL", "path", path)
 		return sqlite.Open(ctx, sqlite.Options{Path: path, Replica: replica, Logger: logger})
 	}

@@ -19,7 +19,7 @@ func wrap(err error) error {
 		return fmt.Errorf("%w: %s", repository.ErrData, oneLine(err))
 	case codes.SQLITE_FULL:
 		return fmt.Errorf("%w: %s", repository.ErrFull, oneLine(err))
-	case codes.SQLITE_READONLY, codes.SQLITE_PERM, codes.SQLITE_IOERR:
+	case codes.SQLITE_READONLY, codes.SQLITE_PERM, codes.SQLITE_IOERR, codes.SQLITE_CORRUPT:
 		return fmt.Errorf("%w: %s", repository.ErrDisk, oneLine(err))
 	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED:
 		return fmt.Errorf("%w: another program has locked it: %s", repository.ErrUnavailable, oneLine(err))
