@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type fakeGateway struct {
 	groups    []exposition.Group
 	groupsErr error // after the groups
 
+	mu        sync.Mutex
 	ctx       context.Context
 	pushes    []repository.Push
 	deletions []repository.Deletion
@@ -32,22 +34,30 @@ type fakeGateway struct {
 }
 
 func (f *fakeGateway) Push(ctx context.Context, p repository.Push) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.ctx, f.pushes = ctx, append(f.pushes, p)
 	return cmp.Or(f.err, p.Refused)
 }
 
 func (f *fakeGateway) Delete(_ context.Context, d repository.Deletion) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.deletions = append(f.deletions, d)
 	return f.err
 }
 
 func (f *fakeGateway) Wipe(_ context.Context, r repository.Request) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.wipes = append(f.wipes, r)
 	return f.err
 }
 
 func (f *fakeGateway) Snapshot(ctx context.Context, protobuf bool) (*exposition.Snapshot, error) {
+	f.mu.Lock()
 	f.ctx = ctx
+	f.mu.Unlock()
 	if f.err != nil {
 		return nil, f.err
 	}

@@ -21,5 +21,5 @@ for tree in .deps/node_modules/postgres-*/native; do
 		version=$(as_nobody "$tree/bin/postgres" --version)
 	}
 	echo "== $version"
-	env -u TEST_DATABASE_URL PGBIN="$tree/bin" go test -race -shuffle=on -count=1 ./repository/...
+	env -u TEST_DATABASE_URL PGBIN="$tree/bin" go test -race -shuffle=on -count=1 ./repository ./repository/postgres
 done
