@@ -89,7 +89,7 @@ func TestUnforeseenScrapeErrorIsA503WithoutDetails(t *testing.T) {
 
 type panickingGateway struct{ fakeGateway }
 
-func (panickingGateway) Push(context.Context, repository.Push) error { panic("boom") }
+func (*panickingGateway) Push(context.Context, repository.Push) error { panic("boom") }
 
 func TestPanicIsA500(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,11 @@
-//go:build !unix
+//go:build !linux
 
 package api
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
-func closedByClient(net.Conn) bool { return false }
+// closedByClient does not know.
+func closedByClient(net.Conn) (closed bool, since time.Duration) { return false, 0 }

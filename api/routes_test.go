@@ -281,6 +281,6 @@ func FuzzRequest(f *testing.F) {
 // discardingGateway accepts everything and keeps nothing.
 type discardingGateway struct{ fakeGateway }
 
-func (discardingGateway) Push(_ context.Context, p repository.Push) error   { return p.Refused }
-func (discardingGateway) Delete(context.Context, repository.Deletion) error { return nil }
-func (discardingGateway) Wipe(context.Context, repository.Request) error    { return nil }
+func (*discardingGateway) Push(_ context.Context, p repository.Push) error   { return p.Refused }
+func (*discardingGateway) Delete(context.Context, repository.Deletion) error { return nil }
+func (*discardingGateway) Wipe(context.Context, repository.Request) error    { return nil }

@@ -1,15 +1,19 @@
 package e2e
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestReplicaFreezes protects newer pushes from those of a replica that was
@@ -48,7 +52,7 @@ func TestFrozenReplicaForgetsRequests(t *testing.T) {
 	const each = 10
 	replicas := startReplicas(t, 2, newDatabase(t), "--web.enable-admin-api")
 	frozen, other := replicas[0], replicas[1]
-	_ = frozen.cmd.Process.Signal(syscall.SIGSTOP)
+	frozen.freeze()
 	for range each {
 		for _, request := range []string{
 			"POST /metrics/job/j HTTP/1.1\r\nHost: gateway\r\nContent-Length: 4\r\n\r\nm 1\n",
@@ -64,6 +68,7 @@ func TestFrozenReplicaForgetsRequests(t *testing.T) {
 			conn.Close()
 		}
 	}
+	time.Sleep(2 * time.Second) // no client gives up sooner
 	put("/metrics/job/j", "m 2\n").run(t, &fleet{urls: []string{other.url}})
 	_ = frozen.cmd.Process.Signal(syscall.SIGCONT)
 	eventually(t, func() error {
@@ -79,4 +84,46 @@ func TestFrozenReplicaForgetsRequests(t *testing.T) {
 		return nil
 	})
 	(&fleet{urls: urlsOf(replicas)}).exposes(t, "m{instance=\"\",job=\"j\"} 2"+jobJ)
+}
+
+// TestClientsMayCloseTheirSide protects clients that say that they have sent
+// everything, like nc -N, and then wait for the answer.
+func TestClientsMayCloseTheirSide(t *testing.T) {
+	t.Parallel()
+	r := startReplica(t, newDatabase(t))
+	for i := range 20 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+		check(t, err)
+		defer conn.Close()
+		_, err = fmt.Fprintf(conn, "PUT /metrics/job/j/i/%d HTTP/1.1\r\nHost: gateway\r\nContent-Length: 4\r\n\r\nm 1\n", i)
+		check(t, err)
+		check(t, conn.(*net.TCPConn).CloseWrite())
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		check(t, err)
+		if resp.StatusCode != http.StatusOK {
+			body, _ := io.ReadAll(resp.Body)
+			t.Errorf("%d %s, want 200", resp.StatusCode, body)
+		}
+	}
+}
+
+// freeze suspends the process, and waits until all of it is.
+func (r *replica) freeze() {
+	r.t.Helper()
+	if err := r.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		r.t.Fatal(err)
+	}
+	eventually(r.t, func() error {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", r.cmd.Process.Pid))
+		if err != nil {
+			return err
+		}
+		for _, thread := range threads {
+			stat, err := os.ReadFile(thread)
+			if err == nil && !strings.Contains(string(stat), ") T ") {
+				return fmt.Errorf("a thread of the process runs on: %s", stat)
+			}
+		}
+		return nil
+	})
 }
