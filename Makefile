@@ -9,11 +9,12 @@ SOAK        ?= 10m
 ARGS        ?=
 
 GIT      = git -C $(CURDIR)
-VERSION  ?= $(shell $(GIT) describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION  ?= $(shell $(GIT) describe --tags --always --dirty --abbrev=12 2>/dev/null || echo unknown)
+BRANCH   ?= $(shell $(GIT) rev-parse --abbrev-ref HEAD 2>/dev/null)
 LDFLAGS  = -s -w $(foreach v,$(BUILD),-X github.com/prometheus/common/version.$(v))
 BUILD    = Version=$(VERSION:v%=%) \
            Revision=$(shell $(GIT) rev-parse HEAD 2>/dev/null) \
-           Branch=$(shell $(GIT) rev-parse --abbrev-ref HEAD 2>/dev/null) \
+           Branch=$(BRANCH) \
            BuildDate=$(shell $(GIT) show -s --format=%cd --date=format:%Y%m%d-%H:%M:%S 2>/dev/null)
 
 # Many tests wait, for Prometheus above all: more of them than there are cores.
@@ -23,7 +24,7 @@ TESTFLAGS = -race -shuffle=on -count=1 -parallel=4 -timeout=20m
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# What is built depends on the sources, the Go version and the platform alone.
+# What is built depends on the commit, the Go version and the platform alone.
 GOBUILD   = CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '$(LDFLAGS)'
 PLATFORMS = linux/amd64 linux/arm64
 
@@ -32,6 +33,7 @@ build: ## Build bin/sqlpushgateway
 	$(GOBUILD) -o bin/ ./cmd/sqlpushgateway
 
 .PHONY: release
+release: BRANCH = # a commit is on any number of them
 release: ## Build static programs for PLATFORMS in bin/release, with their checksums
 	rm -rf bin/release
 	for platform in $(PLATFORMS); do \

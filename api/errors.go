@@ -117,6 +117,8 @@ func (s *Server) explain(err error, code int, c echo.Context) string {
 		return "the database's disk is read-only or fails, so nothing was done: the gateway's log has the details"
 	case errors.Is(err, repository.ErrConflict):
 		return "other requests changed the same metrics all the time, so nothing was done: try again"
+	case errors.Is(err, context.Canceled) && !errors.Is(err, repository.ErrUnavailable):
+		return "the connection was closed before this could be done, so nothing was done: try again"
 	case code == http.StatusServiceUnavailable:
 		return "the database does not answer in time, so nothing was done: try again"
 	default:
