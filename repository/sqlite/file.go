@@ -12,46 +12,121 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // openFile makes sure that there is a file that could be a database, and that
 // no other process works on it: that ends with the lock it returns, or with
 // the process. The path it returns is the same for all names of the file.
-func openFile(path string) (real string, lock *os.File, err error) {
+func openFile(path string) (real string, held *lock, err error) {
 	if real, err = resolve(path); err != nil {
-		return "", nil, fmt.Errorf("the database's path cannot be used: %w", err)
+		return "", nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(real), 0o700); err != nil {
-		return "", nil, fmt.Errorf("the database's folder cannot be made: %w", err)
+	if err := checkFolder(filepath.Dir(real)); err != nil {
+		return "", nil, err
 	}
-	if lock, err = lockFile(real + ".lock"); err != nil {
+	if held, err = lockFile(real + ".lock"); err != nil {
 		return "", nil, fmt.Errorf("the database %s cannot be opened: %w", real, err)
 	}
 	// The lock comes first: to close any descriptor of a database frees the
 	// locks that SQLite has on it in this process.
 	if err := checkFile(real); err != nil {
-		unlockFile(lock)
+		held.free()
 		return "", nil, fmt.Errorf("the database %s %w", real, err)
 	}
-	return real, lock, nil
+	return real, held, nil
 }
 
+// maxLinks is how many links may follow each other, as in Linux.
+const maxLinks = 40
+
 // resolve returns the absolute path of the file without links, whether it
-// exists or not.
+// exists or not, and makes its folder. A link to a file that does not exist
+// yet stands for that file, which opening it would create.
 func resolve(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("the database's path cannot be used: %w", err)
 	}
-	real, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		folder, err := filepath.EvalSymlinks(filepath.Dir(path))
-		if err != nil {
-			return path, nil // it is to be made
+	for range maxLinks {
+		folder, name := filepath.Split(path)
+		if err := makeFolder(folder); err != nil {
+			return "", fmt.Errorf("the database's folder cannot be made: %w", err)
 		}
-		return filepath.Join(folder, filepath.Base(path)), nil
+		if folder, err = filepath.EvalSymlinks(folder); err != nil {
+			return "", fmt.Errorf("the database's path cannot be used: %w", err)
+		}
+		path = filepath.Join(folder, name)
+		target, err := os.Readlink(path)
+		if err != nil {
+			return path, nil // it is no link
+		}
+		if path = target; !filepath.IsAbs(path) {
+			// Not cleaned: what .. means depends on the links before it.
+			path = folder + string(filepath.Separator) + target
+		}
 	}
-	return real, err
+	return "", fmt.Errorf("the database's path cannot be used: more than %d links lead to each other", maxLinks)
+}
+
+// makeFolder makes the folder, and those that it lies in, so that a power cut
+// does not take them away.
+func makeFolder(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		return fmt.Errorf("%s is a file", path)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	path = filepath.Clean(path)
+	if err := makeFolder(filepath.Dir(path)); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil { // another process may have made it meanwhile
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes what was created in the folder outlast a power cut. Like
+// SQLite it leaves that to the kernel where a folder cannot be synced.
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = f.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
+
+// checkFolder makes sure that files can be made in the folder, as SQLite does
+// beside the database, by making one: no mode tells what all kinds of
+// permission there are amount to. What a disk has against it is left to those
+// who write there.
+func checkFolder(folder string) error {
+	f, err := os.CreateTemp(folder, ".sqlpushgateway-*")
+	if err == nil {
+		f.Close()
+		os.Remove(f.Name())
+		return nil
+	}
+	if !errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	info, err := os.Stat(folder)
+	if err != nil {
+		return fmt.Errorf("the database's folder cannot be used: %w", err)
+	}
+	return fmt.Errorf("the database's folder %s is %v and belongs to the user %d: the user %d may not make files there, which SQLite has beside the database",
+		folder, info.Mode(), owner(info), os.Geteuid())
 }
 
 // checkFile creates the file if it is missing.
@@ -67,16 +142,31 @@ func checkFile(path string) error {
 		return fmt.Errorf("cannot be opened: %w", cause(err))
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("cannot be opened: %w", cause(err))
+	}
+	if n := links(info); n > 1 {
+		return fmt.Errorf("has %d names (hard links), and by another one another gateway could work on it: copy it, and name the copy", n)
+	}
 	magic := []byte("SQLite format 3\x00")
 	head := make([]byte, len(magic))
 	n, err := io.ReadFull(f, head)
 	switch {
 	case n == 0 && err == io.EOF:
-		return nil // new
+		return syncNew(path)
 	case err != nil && err != io.ErrUnexpectedEOF:
 		return fmt.Errorf("cannot be read: %w", cause(err))
 	case !bytes.Equal(head[:n], magic):
 		return errors.New("is another kind of file, not an SQLite database")
+	}
+	return nil
+}
+
+// syncNew makes a file that has nothing yet outlast a power cut.
+func syncNew(path string) error {
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("cannot be created: sync its folder: %w", cause(err))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,12 +112,24 @@ func TestWrongFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "another gateway is working on it"},
+		"with two names": {func(t *testing.T, path string) {
+			write("")(t, path)
+			if err := os.Link(path, path+".2"); err != nil {
+				t.Fatal(err)
+			}
+		}, "has 2 names"},
+		"a link to itself": {func(t *testing.T, path string) {
+			if err := os.Symlink(path, path); err != nil {
+				t.Fatal(err)
+			}
+		}, "cannot be used: more than 40 links"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "x.db")
 			test.prepare(t, path)
 			before, _ := os.ReadFile(path)
+			files := filesIn(t, filepath.Dir(path))
 			if name == "in a file" {
 				path = filepath.Dir(path) + "/file/x.db"
 			}
@@ -126,6 +139,71 @@ func TestWrongFiles(t *testing.T) {
 			}
 			if after, _ := os.ReadFile(path); string(after) != string(before) && name != "in a file" {
 				t.Error("the file was changed")
+			}
+			if got := filesIn(t, filepath.Dir(files[0])); !slices.Equal(got, files) {
+				t.Errorf("of %v it has made %v", files, got)
+			}
+		})
+	}
+}
+
+func filesIn(t *testing.T, folder string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// TestLinksToNothing protects a file from a second gateway when the first one
+// has created it through links.
+func TestLinksToNothing(t *testing.T) {
+	t.Parallel()
+	for name, links := range map[string][][2]string{ // each with what it leads to
+		"absolute":                {{"x.db", "/real/y.db"}},
+		"relative":                {{"x.db", "real/y.db"}},
+		"of links":                {{"x.db", "a/z.db"}, {"a/z.db", "../real/y.db"}},
+		"up from a linked folder": {{"b", "a/c"}, {"x.db", "b/../../real/y.db"}},
+		"through a linked folder": {{"b", "real"}, {"x.db", "b/y.db"}},
+		"to folders to be made":   {{"x.db", "real/new/y.db"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for _, folder := range []string{"real", "a/c"} {
+				if err := os.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, l := range links {
+				target := l[1]
+				if filepath.IsAbs(target) {
+					target = dir + target
+				}
+				if err := os.Symlink(target, filepath.Join(dir, l[0])); err != nil {
+					t.Fatal(err)
+				}
+			}
+			path := filepath.Join(dir, "x.db")
+			s := open(t, path)
+			if err := s.Migrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			real, err := filepath.EvalSymlinks(path)
+			if err != nil || !strings.HasPrefix(real, filepath.Join(dir, "real")+"/") {
+				t.Fatalf("the file is %s, %v", real, err)
+			}
+			for _, suffix := range []string{"-wal", ".lock"} {
+				if _, err := os.Stat(real + suffix); err != nil {
+					t.Error(err)
+				}
+			}
+			for _, again := range []string{real, path} {
+				_, err := sqlite.Open(t.Context(), sqlite.Options{Path: again, Logger: slog.New(slog.DiscardHandler)})
+				if err == nil || !strings.Contains(err.Error(), "another gateway is working on it") {
+					t.Errorf("a second gateway on %s: %v", again, err)
+				}
 			}
 		})
 	}

@@ -43,7 +43,7 @@ type Options struct {
 // Store is a repository.Store on SQLite.
 type Store struct {
 	path    string // of the file, or "" in memory
-	lock    *os.File
+	lock    *lock
 	replica string
 	logger  *slog.Logger
 
@@ -86,6 +86,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.connect(ctx); err != nil {
 		s.Close()
 		return nil, err
+	}
+	if s.lock != nil {
+		s.lock.keep()
 	}
 	return s, nil
 }
@@ -271,6 +274,6 @@ func (s *Store) close() {
 		s.writer.db.Close()
 	}
 	if s.lock != nil {
-		unlockFile(s.lock)
+		s.lock.free()
 	}
 }
