@@ -137,6 +137,33 @@ func TestReadOnlyDisk(t *testing.T) {
 	}
 }
 
+// TestNewFoldersAreSynced protects the first pushes from a power cut: it must
+// not take away a folder that they are in.
+func TestNewFoldersAreSynced(t *testing.T) {
+	t.Parallel()
+	if dir := os.Getenv(inFolder); dir != "" {
+		open(t, dir+"/a/b/x.db")
+		return
+	}
+	dir := t.TempDir()
+	trace := filepath.Join(t.TempDir(), "trace")
+	cmd := exec.CommandContext(t.Context(), "strace", "-f", "-qq", "-y", "-e", "trace=fsync", "-o", trace, os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), inFolder+"="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v (this test needs Debian's package strace, and CAP_SYS_PTRACE)\n%s", err, out)
+	}
+	calls, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{dir, dir + "/a", dir + "/a/b"} {
+		if !regexp.MustCompile(`fsync\(\d+<` + regexp.QuoteMeta(folder) + `>`).Match(calls) {
+			t.Errorf("%s is not synced:\n%s", folder, calls)
+		}
+	}
+}
+
 func newRepository(t *testing.T, path string) *repository.Repository {
 	t.Helper()
 	r := repository.New(open(t, path), repository.Options{Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
