@@ -210,7 +210,7 @@ func (r *Repository) Delete(ctx context.Context, d Deletion) error {
 	if d.Recursive {
 		return r.deleteGroups(ctx, d)
 	}
-	return r.submit(ctx, Push{Request: d.Request, Key: d.Key})
+	return r.submit(ctx, Push{Request: d.Request, Key: d.Key, Silent: d.Silent})
 }
 
 // Wipe removes all groups. Its errors are those of Push.

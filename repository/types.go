@@ -103,4 +103,7 @@ type Deletion struct {
 	Request
 	Key       exposition.GroupingKey
 	Recursive bool
+	// Silent leaves the deletion of one group out of the history, like that of a
+	// Push.
+	Silent bool
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,7 +11,11 @@ import (
 
 func TestErrorsOfCopyAreOneLine(t *testing.T) {
 	t.Parallel()
-	missing := filepath.Join(t.TempDir(), "test.db")
+	dir := t.TempDir()
+	missing, there, link := filepath.Join(dir, "test.db"), filepath.Join(dir, "there.db"), filepath.Join(dir, "link.db")
+	if err := errors.Join(os.WriteFile(there, nil, 0o600), os.Symlink(there, link)); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name string
 		args []string
@@ -18,7 +24,11 @@ func TestErrorsOfCopyAreOneLine(t *testing.T) {
 		{"nothing to copy from", []string{"--to=sqlite:" + missing}, "required flag(s) '--from' not provided (see --help)"},
 		{"nothing to copy to", []string{"--from=sqlite:" + missing}, "required flag(s) '--to' not provided (see --help)"},
 		{"no such file", []string{"--from=sqlite:" + missing, "--to=sqlite::memory:"}, "--from=sqlite:" + missing + ": there is no such file"},
-		{"the same", []string{"--from=sqlite::memory:", "--to=sqlite::memory:"}, "--from and --to are the same database"},
+		{"nothing that could be copied", []string{"--from=sqlite::memory:", "--to=sqlite:" + missing}, "--from=sqlite::memory:: is empty"},
+		{"nothing that lasts", []string{"--from=sqlite:" + there, "--to=sqlite::memory:"}, "--to=sqlite::memory:: would end with this command"},
+		{"the same", []string{"--from=sqlite:" + there, "--to=sqlite:" + there}, "--from and --to are the same database"},
+		{"the same by another path", []string{"--from=sqlite:" + there, "--to=sqlite:" + dir + "/./there.db"}, "--from and --to are the same database"},
+		{"the same by a link", []string{"--from=sqlite:" + link, "--to=sqlite:" + there}, "--from and --to are the same database"},
 		{"a URL that is none", []string{"--from=mysql://alice:hunter2@h/d", "--to=sqlite::memory:"}, "--from: the database's URL must look like"},
 		{"too few connections", []string{"--from=sqlite::memory:", "--to=postgres://h/d", "--database.max-connections=1"}, "--database.max-connections"},
 	} {

@@ -48,10 +48,16 @@ const (
 	forever = 200 * 365 * 24 * time.Hour
 )
 
+// database is that of a command.
+type database struct {
+	*repository.Repository
+	store repository.Store
+}
+
 // openRepository opens the database for a command, and waits for a while until
 // it answers. The caller closes it. What comes in the way of a command is its
 // error: there is no log of it.
-func (c *config) openRepository(ctx context.Context, stderr io.Writer) (*repository.Repository, error) {
+func (c *config) openRepository(ctx context.Context, stderr io.Writer) (*database, error) {
 	level := promslog.NewLevel()
 	if err := level.Set("error"); err != nil {
 		return nil, err
@@ -77,7 +83,27 @@ func (c *config) openRepository(ctx context.Context, stderr io.Writer) (*reposit
 		r.Close()
 		return nil, fmt.Errorf("%s: %w", &c.databaseURL, err)
 	}
-	return r, nil
+	return &database{r, store}, nil
+}
+
+// identitySQL tells databases apart, and schemas in them, by whatever name and
+// on whatever way they are reached.
+const identitySQL = `SELECT concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), oid, 'push_group'::regclass::oid)
+	FROM pg_database WHERE datname = current_database()`
+
+// isSame reports whether both are the same database of PostgreSQL.
+func (d *database) isSame(ctx context.Context, other *database) (bool, error) {
+	var identities [2]string
+	for i, store := range []repository.Store{d.store, other.store} {
+		s, ok := store.(*postgres.Store)
+		if !ok {
+			return false, nil
+		}
+		if err := s.Pool().QueryRow(ctx, identitySQL).Scan(&identities[i]); err != nil {
+			return false, fmt.Errorf("find out which database it is: %w", err)
+		}
+	}
+	return identities[0] == identities[1], nil
 }
 
 // await tries until something works, for a while.

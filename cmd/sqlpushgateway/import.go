@@ -58,7 +58,7 @@ func importGroups(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		return err
 	}
 	defer r.Close()
-	t := &transfer{to: r, request: repository.Request{UserAgent: program + " import"}, progress: newProgress(stderr, "groups", len(found))}
+	t := &transfer{to: r.Repository, request: repository.Request{UserAgent: program + " import"}, progress: newProgress(stderr, "groups", len(found))}
 	err = t.run(ctx, func(yield func(exposition.Group) error) error {
 		for _, g := range found {
 			group, err := c.normalize(g)
@@ -90,7 +90,7 @@ func (c *importConfig) read(ctx context.Context) ([]pushgateway.Group, error) {
 
 // open opens the database. For a dry run it is a copy of it in memory, so that
 // what is found out is what would happen.
-func (c *importConfig) open(ctx context.Context, stderr io.Writer) (*repository.Repository, error) {
+func (c *importConfig) open(ctx context.Context, stderr io.Writer) (*database, error) {
 	if !c.dryRun {
 		return c.openRepository(ctx, stderr)
 	}
@@ -100,7 +100,7 @@ func (c *importConfig) open(ctx context.Context, stderr io.Writer) (*repository.
 	if err != nil {
 		return nil, err
 	}
-	if err := c.copyTo(ctx, to, stderr); err != nil {
+	if err := c.copyTo(ctx, to.Repository, stderr); err != nil {
 		to.Close()
 		return nil, err
 	}

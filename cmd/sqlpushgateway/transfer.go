@@ -44,30 +44,42 @@ type refusal struct {
 // run stores the groups that source yields. Groups that are refused are no
 // error of it.
 func (t *transfer) run(ctx context.Context, source func(yield func(exposition.Group) error) error) error {
+	err := eachAtOnce(ctx, source, func(ctx context.Context, g exposition.Group) error {
+		if err := t.store(ctx, g); err != nil {
+			return fmt.Errorf("group %s: %w", g.Key, err)
+		}
+		return nil
+	})
+	t.progress.end()
+	return err
+}
+
+// eachAtOnce does something with all that source yields, many at once. The
+// first error ends it.
+func eachAtOnce[T any](ctx context.Context, source func(yield func(T) error) error, do func(context.Context, T) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	groups := make(chan exposition.Group)
+	items := make(chan T)
 	var workers sync.WaitGroup
 	for range transfers {
 		workers.Go(func() {
-			for g := range groups {
-				if err := t.store(ctx, g); err != nil {
-					cancel(fmt.Errorf("group %s: %w", g.Key, err))
+			for item := range items {
+				if err := do(ctx, item); err != nil {
+					cancel(err)
 				}
 			}
 		})
 	}
-	err := source(func(g exposition.Group) error {
+	err := source(func(item T) error {
 		select {
-		case groups <- g:
+		case items <- item:
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	})
-	close(groups)
+	close(items)
 	workers.Wait()
-	t.progress.end()
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}

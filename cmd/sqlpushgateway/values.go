@@ -100,11 +100,33 @@ func (s *secretURL) sqlitePath() (path string, ok bool) { return strings.CutPref
 // isMissing reports whether it is an SQLite file that does not exist.
 func (s *secretURL) isMissing() bool {
 	path, ok := s.sqlitePath()
-	if !ok || path == sqlite.Memory {
+	if !ok || s.isInMemory() {
 		return false
 	}
 	_, err := os.Stat(path)
 	return errors.Is(err, fs.ErrNotExist)
+}
+
+// isInMemory reports whether it ends with the process.
+func (s *secretURL) isInMemory() bool {
+	path, ok := s.sqlitePath()
+	return ok && path == sqlite.Memory
+}
+
+// isSameFile reports whether both are one SQLite file, by whatever path.
+func (s *secretURL) isSameFile(other *secretURL) bool {
+	var files [2]fs.FileInfo
+	for i, u := range []*secretURL{s, other} {
+		path, ok := u.sqlitePath()
+		if !ok {
+			return false
+		}
+		var err error
+		if files[i], err = os.Stat(path); err != nil {
+			return false
+		}
+	}
+	return os.SameFile(files[0], files[1])
 }
 
 // Set never quotes its argument: a URL that is wrong can hold a password, too.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -285,6 +286,109 @@ func TestCopyIsRestartable(t *testing.T) {
 	equalDatabases(t, back, file, "--history.retention=10y")
 }
 
+// TestCopyAgain protects those who copy once more when the source has lived on:
+// what was deleted and trimmed there, and pushes that were refused, keep nobody
+// from that.
+func TestCopyAgain(t *testing.T) {
+	t.Parallel()
+	for name, create := range map[string][2]func(testing.TB) string{
+		"SQLite to PostgreSQL":     {newFile, newDatabase},
+		"PostgreSQL to SQLite":     {newDatabase, newFile},
+		"PostgreSQL to PostgreSQL": {newDatabase, newDatabase},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			source, target := create[0](t), create[1](t)
+			longHistory(t, source, 30, 3, 2)
+			live := func(retention string, steps ...step) {
+				t.Helper()
+				r := startReplica(t, source, "--history.retention="+retention)
+				defer r.terminate()
+				for _, s := range steps {
+					s.run(t, &fleet{urls: []string{r.url}})
+				}
+				if retention == "1d" {
+					eventually(t, func() error { return trimmed(t, source) })
+				}
+			}
+			again := func() {
+				t.Helper()
+				runCommand(t, "copy", "--from="+source, "--to="+target).succeeds(t, copies)
+			}
+			live("10y", put("/metrics/job/gone", "m 1\n"), put("/metrics/job/again", "m 1\n"), put("/metrics/job/same", "m 1\n"), put("/metrics/job/refused", "m 1\n"))
+			again()
+			_, before := contentOf(t, target)
+			live("10y", del("/metrics/job/gone"), put("/metrics/job/clash", "# TYPE again counter\nagain 1\n"),
+				del("/metrics/job/again"), put("/metrics/job/again", "m 2\n"), put("/metrics/job/refused", "m 1 1\n").refused("timestamp"))
+			again()
+			equalDatabases(t, target, source, "--history.retention=10y")
+			live("1d", put("/metrics/job/later", "m 1\n"), del("/metrics/job/same"))
+			again()
+			groups, rows := contentOf(t, source)
+			copied, all := contentOf(t, target)
+			equalContent(t, copied, groups)
+			if len(rows) >= len(all) || len(all) <= len(before) {
+				t.Fatalf("the source has %d rows, the target %d, of %d at first", len(rows), len(all), len(before))
+			}
+			equalHistory(t, all[len(all)-len(rows):], rows)
+		})
+	}
+}
+
+// trimmed returns nil when the history has no rows of days that are long over.
+func trimmed(t testing.TB, database string) error {
+	t.Helper()
+	rows := model.History(t, database)
+	if len(rows) == 0 || time.Since(rows[0].At) > 48*time.Hour {
+		return fmt.Errorf("the history still has %d rows", len(rows))
+	}
+	return nil
+}
+
+// TestCopyWithoutHistory protects those whose source has dropped all history that
+// a copy could be known by: what is the same as there is one, nothing else is.
+func TestCopyWithoutHistory(t *testing.T) {
+	t.Parallel()
+	source := newFile(t)
+	push := func(database, path string) {
+		t.Helper()
+		r := startReplica(t, database)
+		defer r.terminate()
+		put(path, "m 1\n").run(t, &fleet{urls: []string{r.url}})
+	}
+	forget := func(database string) {
+		t.Helper()
+		db, err := sql.Open("sqlite", strings.TrimPrefix(database, "sqlite:"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.ExecContext(t.Context(), "DELETE FROM push_history"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	push(source, "/metrics/job/a")
+	copied, other := newFile(t), newFile(t)
+	runCommand(t, "copy", "--from="+source, "--to="+copied).succeeds(t, copies)
+	forget(source)
+	late := newFile(t)
+	for range 2 {
+		runCommand(t, "copy", "--from="+source, "--to="+copied).succeeds(t, "both databases have 1 groups, 0 rows of history")
+		runCommand(t, "copy", "--from="+source, "--to="+late).succeeds(t, "both databases have 1 groups, 0 rows of history")
+	}
+	push(source, "/metrics/job/b") // the first of both pushes is as it was
+	runCommand(t, "copy", "--from="+source, "--to="+copied).succeeds(t, "both databases have 2 groups, 1 rows of history")
+	runCommand(t, "copy", "--from="+source, "--to="+late).succeeds(t, "both databases have 2 groups, 1 rows of history")
+
+	push(other, "/metrics/job/a")
+	runCommand(t, "copy", "--from="+source, "--to="+other).fails(t, "--from has dropped the history")
+	forget(other)
+	runCommand(t, "copy", "--from="+source, "--to="+other).fails(t, "--to has a history of its own")
+	if groups, _ := contentOf(t, other); len(groups) != 1 {
+		t.Errorf("there are %d groups, want the one that was there", len(groups))
+	}
+}
+
 // quiet returns nil if nobody else has a transaction open.
 func quiet(ctx context.Context, conn *pgx.Conn) error {
 	var busy int
@@ -335,7 +439,7 @@ func TestCopyRefuses(t *testing.T) {
 			r.terminate()
 			push(t, source, 3)
 			push(t, target, 2)
-			runCommand(t, "copy", "--from="+source, "--to="+target).fails(t, foreign)
+			runCommand(t, "copy", "--from="+source, "--to="+target).fails(t, "--from has dropped the history that would show whether --to is a copy of it")
 			if _, rows := contentOf(t, target); len(rows) != 2 {
 				t.Errorf("its history has %d rows, want 2", len(rows))
 			}
@@ -348,7 +452,13 @@ func TestCopyRefuses(t *testing.T) {
 		push(t, file, 1)
 		runCommand(t, "copy", "--from="+file, "--to="+file).fails(t, "--from and --to are the same database")
 		link := strings.Replace(file, "gateway.db", "../"+filepath.Base(filepath.Dir(file))+"/gateway.db", 1)
-		runCommand(t, "copy", "--from="+file, "--to="+link).fails(t, "--to: ")
+		runCommand(t, "copy", "--from="+file, "--to="+link).fails(t, "--from and --to are the same database")
+	})
+	t.Run("PostgreSQL by another name", func(t *testing.T) {
+		t.Parallel()
+		database := newDatabase(t)
+		runCommand(t, "copy", "--from="+database, "--to="+strings.Replace(database, "postgres://", "postgresql://", 1)).
+			fails(t, "--from and --to are the same database")
 	})
 	t.Run("what is in use", func(t *testing.T) {
 		t.Parallel()
