@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -97,57 +98,93 @@ func (s *Store) CatchUp(ctx context.Context, c repository.Cursor, apply func(exp
 	return reached, err
 }
 
-// partSize is how many groups of a catch-up are in memory at once.
-const partSize = 1000
-
 func (s *Store) catchUp(ctx context.Context, q querier, at position, c repository.Cursor, apply func(exposition.Change)) (repository.Position, error) {
 	since, _ := c.(*cursor)
 	reached := repository.Position{Cursor: &cursor{s, at.seq}, Epoch: at.epoch}
+	p := parts{apply: apply}
 	if since == nil {
-		return reached, s.readAll(ctx, q, apply)
+		p.next.Reset = true
+		return reached, s.readAll(ctx, q, &p)
 	}
 	keys, wiped, ok := s.feed.since(since.seq, at.seq)
 	if since.store != s || !ok {
 		return repository.Position{}, repository.ErrVoid
 	}
-	for first := true; first && wiped || len(keys) > 0; first = false {
-		n := min(len(keys), partSize)
-		change, err := s.changed(ctx, q, keys[:n])
-		if err != nil {
-			return repository.Position{}, err
-		}
-		change.Reset = first && wiped
-		apply(change)
-		keys = keys[n:]
+	p.next.Reset = wiped
+	if err := s.readChanged(ctx, q, keys, &p); err != nil {
+		return repository.Position{}, err
 	}
 	return reached, nil
 }
 
-// changed returns what became of the groups.
-func (s *Store) changed(ctx context.Context, q querier, keys []exposition.Digest) (exposition.Change, error) {
-	change := exposition.Change{Deleted: keys} // unless they are in Groups
-	err := s.groupsOf(ctx, q, keys, func(g exposition.Group) { change.Groups = append(change.Groups, g) })
-	return change, err
+// A part of a catch-up has at most so many groups, and about so many bytes.
+const (
+	partSize  = 1000
+	partBytes = 8 << 20
+)
+
+// parts passes what happened to groups on, in parts of bounded size.
+type parts struct {
+	apply func(exposition.Change)
+	next  exposition.Change
+	bytes int // as stored
+}
+
+func (p *parts) add(g exposition.Group, size int) {
+	p.next.Groups = append(p.next.Groups, g)
+	p.bytes += size
+	if len(p.next.Groups) == partSize || p.bytes >= partBytes {
+		p.pass()
+	}
+}
+
+func (p *parts) remove(key exposition.Digest) { p.next.Deleted = append(p.next.Deleted, key) }
+
+// pass passes on what there is, if anything.
+func (p *parts) pass() {
+	if p.next.Reset || len(p.next.Groups)+len(p.next.Deleted) > 0 {
+		p.apply(p.next)
+	}
+	p.next, p.bytes = exposition.Change{}, 0
+}
+
+// readChanged passes on what became of the groups.
+func (s *Store) readChanged(ctx context.Context, q querier, keys []exposition.Digest, p *parts) error {
+	for len(keys) > 0 {
+		n := min(len(keys), keysAtOnce)
+		exist := make(map[exposition.Digest]bool, n)
+		err := s.groupsOf(ctx, q, keys[:n], func(key exposition.Digest, g exposition.Group, size int) {
+			exist[key] = true
+			p.add(g, size)
+		})
+		if err != nil {
+			return err
+		}
+		for _, key := range keys[:n] {
+			if !exist[key] {
+				p.remove(key)
+			}
+		}
+		keys = keys[n:]
+	}
+	p.pass()
+	return nil
 }
 
 // readAll passes all groups on.
-func (s *Store) readAll(ctx context.Context, q querier, apply func(exposition.Change)) error {
+func (s *Store) readAll(ctx context.Context, q querier, p *parts) error {
 	found, err := q.query(`SELECT ` + groupColumns + ` FROM push_group`)
 	if err != nil {
 		return err
 	}
-	part := exposition.Change{Reset: true}
-	err = s.forEachGroup(ctx, found, func(_ []byte, g exposition.Group, readable bool) {
+	err = s.forEachGroup(ctx, found, func(row *groupRow, g exposition.Group, readable bool) error {
 		if readable {
-			part.Groups = append(part.Groups, g)
+			p.add(g, row.size())
 		}
-		if len(part.Groups) == partSize {
-			apply(part)
-			part = exposition.Change{}
-		}
+		return nil
 	})
-	if err == nil && (part.Reset || len(part.Groups) > 0) {
-		apply(part)
+	if err == nil {
+		p.pass()
 	}
 	return err
 }
@@ -159,8 +196,9 @@ const (
 
 var groupsOfSQL = `SELECT ` + groupColumns + ` FROM push_group WHERE key IN (?` + strings.Repeat(`, ?`, keysAtOnce-1) + `)`
 
-// groupsOf passes those of the groups that exist to yield.
-func (s *Store) groupsOf(ctx context.Context, q querier, keys []exposition.Digest, yield func(exposition.Group)) error {
+// groupsOf passes those of the groups that exist to yield, with the size that
+// they have as stored.
+func (s *Store) groupsOf(ctx context.Context, q querier, keys []exposition.Digest, yield func(key exposition.Digest, g exposition.Group, size int)) error {
 	for len(keys) > 0 {
 		args := make([]any, keysAtOnce) // NULL is no key
 		n := min(len(keys), keysAtOnce)
@@ -172,10 +210,11 @@ func (s *Store) groupsOf(ctx context.Context, q querier, keys []exposition.Diges
 		if err != nil {
 			return err
 		}
-		err = s.forEachGroup(ctx, found, func(_ []byte, g exposition.Group, readable bool) {
+		err = s.forEachGroup(ctx, found, func(row *groupRow, g exposition.Group, readable bool) error {
 			if readable {
-				yield(g)
+				yield(exposition.Digest(row.key), g, row.size())
 			}
+			return nil
 		})
 		if err != nil {
 			return err
@@ -184,8 +223,9 @@ func (s *Store) groupsOf(ctx context.Context, q querier, keys []exposition.Diges
 	return nil
 }
 
-// forEachGroup calls f with each row. What cannot be read is reported.
-func (s *Store) forEachGroup(ctx context.Context, found *sql.Rows, f func(key []byte, g exposition.Group, readable bool)) error {
+// forEachGroup calls f with each row, until that returns an error. What cannot
+// be read is reported.
+func (s *Store) forEachGroup(ctx context.Context, found *sql.Rows, f func(row *groupRow, g exposition.Group, readable bool) error) error {
 	var row groupRow
 	return forEach(found, row.targets(), func() error {
 		if err := ended(ctx); err != nil {
@@ -195,8 +235,7 @@ func (s *Store) forEachGroup(ctx context.Context, found *sql.Rows, f func(key []
 		if err != nil {
 			s.logger.Error("a row of push_group cannot be read and is left out: mend or delete it", "key", fmt.Sprintf("%x", row.key), "err", err)
 		}
-		f(row.key, g, err == nil)
-		return nil
+		return f(&row, g, err == nil)
 	})
 }
 
@@ -209,6 +248,9 @@ type groupRow struct {
 func (r *groupRow) targets() []any {
 	return []any{&r.key, &r.labels, &r.families, &r.times, &r.pushedAt, &r.failedAt}
 }
+
+// size is how many bytes of what a row may have many are in it.
+func (r *groupRow) size() int { return len(r.labels) + len(r.families) + len(r.times) }
 
 // group decodes the row.
 func (r *groupRow) group() (exposition.Group, error) {
@@ -251,9 +293,15 @@ func familyTimes(text []byte) (map[string]time.Time, error) {
 	return times, nil
 }
 
-// page is how many rows are read at once for those who take them at the pace
-// of a client.
-const page = 200
+// A page is what is read at once for those who take it at the pace of a
+// client: at most so many rows, and no more once they have so many bytes.
+const (
+	page      = 200
+	pageBytes = 8 << 20
+)
+
+// errPageFull ends a page before its last row.
+var errPageFull = errors.New("the page is full")
 
 // Groups implements repository.Store. It reads page by page, since a snapshot
 // that a slow client kept would make the log grow without bounds.
@@ -261,21 +309,8 @@ func (s *Store) Groups(ctx context.Context, yield func(exposition.Group) error) 
 	last, more := []byte{}, true
 	for more {
 		var groups []exposition.Group
-		n := 0
-		err := s.read(ctx, func(q querier, _ position) error {
-			found, err := q.query(`SELECT `+groupColumns+` FROM push_group WHERE key > ? ORDER BY key LIMIT ?`, last, page)
-			if err != nil {
-				return err
-			}
-			return s.forEachGroup(ctx, found, func(key []byte, g exposition.Group, readable bool) {
-				n++
-				last = key
-				if readable {
-					groups = append(groups, g)
-				}
-			})
-		})
-		if err != nil {
+		var err error
+		if groups, last, more, err = s.groupsAfter(ctx, last); err != nil {
 			return err
 		}
 		for _, g := range groups {
@@ -283,7 +318,33 @@ func (s *Store) Groups(ctx context.Context, yield func(exposition.Group) error) 
 				return err
 			}
 		}
-		more = n == page
 	}
 	return nil
+}
+
+// groupsAfter returns the groups of a page, the key that it ends with, and
+// whether there may be more.
+func (s *Store) groupsAfter(ctx context.Context, after []byte) (groups []exposition.Group, last []byte, more bool, err error) {
+	rows, bytes := 0, 0
+	err = s.read(ctx, func(q querier, _ position) error {
+		found, err := q.query(`SELECT `+groupColumns+` FROM push_group WHERE key > ? ORDER BY key LIMIT ?`, after, page)
+		if err != nil {
+			return err
+		}
+		return s.forEachGroup(ctx, found, func(row *groupRow, g exposition.Group, readable bool) error {
+			last = row.key
+			if readable {
+				groups = append(groups, g)
+			}
+			rows++
+			if bytes += row.size(); bytes >= pageBytes {
+				return errPageFull
+			}
+			return nil
+		})
+	})
+	if err == errPageFull {
+		return groups, last, true, nil
+	}
+	return groups, last, rows == page, err
 }

@@ -19,8 +19,9 @@ const historySQL = `SELECT seq, at, labels, method, outcome = 'accepted', coales
 // History implements repository.Store. It reads page by page, like Groups.
 func (s *Store) History(ctx context.Context, after int64, yield func(repository.HistoryRow) error) error {
 	for more := true; more; {
-		found, err := s.historyAfter(ctx, after)
-		if err != nil {
+		var found []repository.HistoryRow
+		var err error
+		if found, more, err = s.historyAfter(ctx, after); err != nil {
 			return err
 		}
 		for _, row := range found {
@@ -29,15 +30,14 @@ func (s *Store) History(ctx context.Context, after int64, yield func(repository.
 			}
 			after = row.Seq
 		}
-		more = len(found) == page
 	}
 	return nil
 }
 
-// historyAfter returns the rows of a page.
-func (s *Store) historyAfter(ctx context.Context, after int64) ([]repository.HistoryRow, error) {
-	var found []repository.HistoryRow
-	err := s.read(ctx, func(q querier, _ position) error {
+// historyAfter returns the rows of a page, and whether there may be more.
+func (s *Store) historyAfter(ctx context.Context, after int64) (found []repository.HistoryRow, more bool, err error) {
+	bytes := 0
+	err = s.read(ctx, func(q querier, _ position) error {
 		cells, err := q.query(historySQL, after, page)
 		if err != nil {
 			return err
@@ -56,10 +56,16 @@ func (s *Store) historyAfter(ctx context.Context, after int64) ([]repository.His
 				return err
 			}
 			found = append(found, r)
+			if bytes += len(labels) + len(r.Families) + len(r.Reason); bytes >= pageBytes {
+				return errPageFull
+			}
 			return nil
 		})
 	})
-	return found, err
+	if err == errPageFull {
+		return found, true, nil
+	}
+	return found, len(found) == page, err
 }
 
 // complete fills in what has no column type of its own.

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,59 @@ func TestPlans(t *testing.T) {
 			}
 		}
 		rows.Close()
+	}
+}
+
+// TestLargeRows protects the memory of a gateway whose groups are large: few of
+// them are in it at once.
+func TestLargeRows(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "x.db"))
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	empty, err := s.CatchUp(t.Context(), nil, func(exposition.Change) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := "# HELP m " + strings.Repeat("x", 3<<20) + "\n# TYPE m gauge\nm 1\n"
+	for _, job := range []string{"a", "b", "c", "d", "e"} {
+		put(t, s, "job/"+job, body)
+	}
+	gone := commitOf(t, "job/gone", "m 1\n", long)
+	gone.Groups[0].Delete = true
+	if err := s.Commit(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	for name, cursor := range map[string]repository.Cursor{"all": nil, "what has changed": empty.Cursor} {
+		var sizes []int
+		deleted := 0
+		if _, err := s.CatchUp(t.Context(), cursor, func(c exposition.Change) {
+			sizes = append(sizes, len(c.Groups))
+			deleted += len(c.Deleted)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]int{false: 1}[cursor == nil]; !slices.Equal(sizes, []int{3, 2}) || deleted != want {
+			t.Errorf("%s comes in parts of %v and %d deleted ones, want 3 and 2, and %d", name, sizes, deleted, want)
+		}
+	}
+	// What is deleted while the first page is read out is not on the second one.
+	groups, rows := 0, 0
+	if err := s.Groups(t.Context(), func(exposition.Group) error {
+		groups++
+		return s.DeleteGroups(t.Context(), uuid.New(), time.Now().Add(long), repository.Deletion{Request: repository.Request{Method: repository.Wipe}})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.History(t.Context(), 0, func(repository.HistoryRow) error {
+		rows++
+		return s.Maintain(t.Context(), -time.Hour)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if groups != 3 || rows != 3 {
+		t.Errorf("a page has %d groups, and %d rows of the history, want 3", groups, rows)
 	}
 }
 

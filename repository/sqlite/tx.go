@@ -170,7 +170,7 @@ func (t *tx) Groups(ctx context.Context, keys []exposition.GroupingKey) ([]expos
 		digests[i] = k.Digest()
 	}
 	var groups []exposition.Group
-	err := t.store.groupsOf(ctx, t, digests, func(g exposition.Group) { groups = append(groups, g) })
+	err := t.store.groupsOf(ctx, t, digests, func(_ exposition.Digest, g exposition.Group, _ int) { groups = append(groups, g) })
 	return groups, err
 }
 
