@@ -69,8 +69,11 @@ type textParser struct {
 	part   part
 
 	// The labels of the line at hand and of the one before it, as they stand
-	// there, and those of the line at hand sorted.
-	pairs, before, sorted []Label
+	// there.
+	pairs, before []Label
+	// sorted is those of the line at hand, sorted: pairs if they are, or else
+	// copies in ordered.
+	sorted, ordered []Label
 
 	compound compound
 	scratch  []byte // of a token with escapes
@@ -95,7 +98,7 @@ func (p *textParser) release() {
 	p.body.Reset()
 	*p = textParser{
 		body: p.body, names: emptiedMap(p.names), marks: emptied(p.marks), name: emptied(p.name), scratch: emptied(p.scratch),
-		pairs: emptied(p.pairs), before: emptied(p.before), sorted: emptied(p.sorted), compound: p.compound.emptied(),
+		pairs: emptied(p.pairs), before: emptied(p.before), ordered: emptied(p.ordered), compound: p.compound.emptied(),
 	}
 	textParsers.Put(p)
 }
@@ -124,10 +127,14 @@ func (p *textParser) parse(body []byte) ([]Family, error) {
 		return nil, malformed("the body has more than %d lines: push less at once", maxLines)
 	}
 	p.expect(body, lines)
-	for ended := true; ended && len(body) > 0; {
-		p.number++
-		p.at = 0
-		p.line, body, ended = bytes.Cut(body, []byte("\n"))
+	for len(body) > 0 {
+		end := bytes.IndexByte(body, '\n')
+		ended := end >= 0
+		if !ended {
+			end = len(body)
+		}
+		p.line, body = body[:end], body[min(end+1, len(body)):]
+		p.number, p.at = p.number+1, 0
 		err := p.readLine()
 		if err == nil && !ended && len(bytes.Trim(p.line, " \t")) > 0 {
 			err = errUnended

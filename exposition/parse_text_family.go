@@ -141,7 +141,7 @@ func (p *textParser) addMetric() *Metric {
 	}
 	n := len(f.Metrics)
 	if n == cap(f.Metrics) {
-		f.Metrics = slices.Grow(f.Metrics, p.room(n))
+		f.Metrics = append(make([]Metric, 0, n+p.room(n)), f.Metrics...)
 	}
 	p.left--
 	f.Metrics = f.Metrics[:n+1]
@@ -150,13 +150,14 @@ func (p *textParser) addMetric() *Metric {
 }
 
 // room returns for how many more metrics the current family, which has n, is to
-// get room. All lines may be its own, but as long as nothing says so that is no
-// reason to take far more memory than the body does.
+// get room: all that may still come, if they follow each other.
 func (p *textParser) room(n int) int {
-	if p.open == p.family {
-		n = max(n, p.body.Len()/8)
+	const shortest = len("m 1\n")
+	room := min(p.left, p.body.Len()/shortest)
+	if p.open != p.family {
+		room = min(room, n)
 	}
-	return max(1, min(n, p.left))
+	return max(room, n/4, 1)
 }
 
 func (p *textParser) closeMetrics() {
@@ -172,7 +173,7 @@ func (p *textParser) closeMetrics() {
 // keepLabels returns the labels of the line for the metric i of the current
 // family. Families that follow each other often have the same ones.
 func (p *textParser) keepLabels(i int) []Label {
-	if len(p.pairs) == 0 {
+	if len(p.sorted) == 0 {
 		return nil
 	}
 	if p.family > 0 {

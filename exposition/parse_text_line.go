@@ -83,7 +83,7 @@ func (p *textParser) readComment() error {
 // the braces, the current family is still that of the line before, and labels
 // that precede the name are read as if they were of that one.
 func (p *textParser) beginLabels(nameInside bool) {
-	p.pairs, p.before = p.before[:0], p.pairs
+	p.pairs, p.before, p.sorted = p.before[:0], p.pairs, nil
 	switch {
 	case !p.current().Scalar():
 		p.compound.begin(p.families[p.family].Name)
@@ -187,17 +187,19 @@ func (p *textParser) readLabel(name []byte, inQuotes bool) error {
 	return nil
 }
 
-// sortLabels sorts the labels of the line, in a copy: the next line most often
-// has the same in the same order.
+// sortLabels sorts the labels of the line. It does so in a copy, as the next
+// line most often has the same ones in the same order.
 func (p *textParser) sortLabels() error {
-	p.sorted = append(p.sorted[:0], p.pairs...)
+	p.sorted = p.pairs
 	ascending := true
-	for i := 1; i < len(p.sorted) && ascending; i++ {
-		ascending = p.sorted[i-1].Name < p.sorted[i].Name
+	for i := 1; i < len(p.pairs) && ascending; i++ {
+		ascending = p.pairs[i-1].Name < p.pairs[i].Name
 	}
 	if ascending {
 		return nil
 	}
+	p.ordered = append(p.ordered[:0], p.pairs...)
+	p.sorted = p.ordered
 	slices.SortFunc(p.sorted, compareNames)
 	if name, ok := repeatedName(p.sorted); ok {
 		return syntax("duplicate label names: %s is given twice", quoted([]byte(name)))

@@ -4,7 +4,7 @@ import "strings"
 
 // Slabs grow up to this many elements, or bytes of text.
 const (
-	minSlab, maxSlab         = 8, 512
+	minSlab, maxSlab         = 4, 512
 	minTextSlab, maxTextSlab = 32, 16 << 10
 )
 
