@@ -1,6 +1,9 @@
 package repository
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
 // maxCatalog bounds the catalog's memory. Forgetting is always right: what a
 // replica does not know it registers again.
@@ -42,6 +45,8 @@ func (c *catalog) learn(epoch int64, names []Claim, jobs []JobShape) {
 		c.clear(epoch)
 	}
 	for _, n := range names {
+		// Clones: the names of a push are parts of larger strings.
+		n.Name, n.Owner = strings.Clone(n.Name), strings.Clone(n.Owner)
 		c.names[n.Name] = n
 	}
 	for _, j := range jobs {
