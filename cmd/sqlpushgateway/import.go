@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -49,7 +51,7 @@ func importGroups(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	if err := errors.Join(c.validateURL(), c.validatePool()); err != nil {
 		return err
 	}
-	found, err := c.read(ctx)
+	found, err := c.read(ctx, stderr)
 	if err != nil {
 		return fmt.Errorf("--from: %w", err)
 	}
@@ -74,9 +76,13 @@ func importGroups(ctx context.Context, args []string, stdout, stderr io.Writer) 
 }
 
 // read reads the groups to be imported.
-func (c *importConfig) read(ctx context.Context) ([]pushgateway.Group, error) {
-	if !strings.HasPrefix(c.from, "http://") && !strings.HasPrefix(c.from, "https://") {
-		return pushgateway.ReadFile(c.from)
+func (c *importConfig) read(ctx context.Context, stderr io.Writer) ([]pushgateway.Group, error) {
+	if scheme, _, _ := strings.Cut(c.from, "://"); !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		found, err := pushgateway.ReadFile(c.from)
+		if errors.Is(err, fs.ErrNotExist) && hostPort.MatchString(c.from) {
+			err = fmt.Errorf("%w (did you mean http://%s?)", err, c.from)
+		}
+		return found, err
 	}
 	u, err := url.Parse(c.from)
 	if err != nil {
@@ -85,8 +91,13 @@ func (c *importConfig) read(ctx context.Context) ([]pushgateway.Group, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: c.insecure}
 	defer transport.CloseIdleConnections()
-	return pushgateway.ReadURL(ctx, &http.Client{Transport: transport}, u)
+	return pushgateway.ReadURL(ctx, &http.Client{Transport: transport}, u, func(warning error) {
+		fmt.Fprintf(stderr, "warning: --from: %v\n", warning)
+	})
 }
+
+// hostPort is how a URL begins whose http:// was forgotten.
+var hostPort = regexp.MustCompile(`^([\w.-]+|\[[0-9a-fA-F:.]+\]):\d+(/|$)`)
 
 // open opens the database. For a dry run it is a copy of it in memory, so that
 // what is found out is what would happen.

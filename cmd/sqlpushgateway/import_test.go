@@ -33,6 +33,8 @@ func TestErrorsOfImportAreOneLine(t *testing.T) {
 	}{
 		{"nothing to import from", []string{file}, "required flag(s) '--from' not provided (see --help)"},
 		{"no such file", []string{file, "--from=" + dir + "/nope"}, "--from: open " + dir + "/nope: no such file or directory"},
+		{"a URL without its scheme", []string{file, "--from=pushgateway.example:9091/prefix"}, "no such file or directory (did you mean http://pushgateway.example:9091/prefix?)"},
+		{"a URL with a loud scheme", []string{file, "--from=HTTP://" + nobody}, "connection refused"},
 		{"a folder", []string{file, "--from=" + dir}, "--from: " + dir + " is no persistence file of a Pushgateway: "},
 		{"another kind of file", []string{file, "--from=" + text}, "--from: " + text + " is no persistence file of a Pushgateway: "},
 		{"no such host", []string{file, "--from=http://nobody.invalid:9091"}, "--from: Get \"http://nobody.invalid:9091/api/v1/metrics\": "},

@@ -151,6 +151,9 @@ func serveRecorded(t *testing.T) string {
 			http.NotFound(w, r)
 			return
 		}
+		if name == "scrape.pb" {
+			w.Header().Set("Content-Type", protobufType)
+		}
 		http.ServeFile(w, r, filepath.Join(recorded, name))
 	}))
 	t.Cleanup(s.Close)
@@ -260,6 +263,10 @@ func TestImportRefuses(t *testing.T) {
 				for range 2 { // what is refused leaves nothing, and is refused again
 					done := runCommand(t, args...)
 					lines := strings.Split(strings.TrimSpace(done.stderr), "\n")
+					if !strings.HasPrefix(lines[0], "warning: --from: "+o.url+"/metrics answers 500 Internal Server Error: ") {
+						t.Errorf("the first line is %q, want a warning", lines[0])
+					}
+					lines = lines[1:]
 					if done.code != 1 || len(lines) != c.refused+1 || lines[c.refused] != fmt.Sprintf("sqlpushgateway: error: %d of 5 groups were refused", c.refused) {
 						t.Errorf("the import ends with %+v, want %d refusals", done, c.refused)
 					}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,10 @@ type apiMetric struct {
 // groups reads the groups from the API, by groupKey.
 func (s server) groups(ctx context.Context) (map[string]apiGroup, error) {
 	body, err := s.get(ctx, "api/v1/metrics", "application/json")
+	var failed *statusError
+	if errors.As(err, &failed) && failed.code == http.StatusNotFound {
+		return nil, fmt.Errorf("%w (a Pushgateway with a route prefix has it in its URL)", failed)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -38,6 +40,7 @@ func gateway(t testing.TB, change func(path string, body []byte) (int, []byte)) 
 			return
 		}
 		code, body := http.StatusOK, recorded(t, name)
+		w.Header().Set("Content-Type", map[string]string{"metrics.json": "application/json", "scrape.pb": delimited}[name])
 		if change != nil {
 			code, body = change(name, body)
 		}
@@ -83,7 +86,7 @@ func text(t testing.TB, groups []Group) string {
 
 func TestAPIAndFileTellTheSame(t *testing.T) {
 	t.Parallel()
-	fromAPI, err := ReadURL(t.Context(), http.DefaultClient, gateway(t, nil))
+	fromAPI, err := ReadURL(t.Context(), http.DefaultClient, gateway(t, nil), func(err error) { t.Errorf("got the warning %v", err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,15 +154,28 @@ func TestReadURL(t *testing.T) {
 		change func(path string, body []byte) (int, []byte)
 		groups int
 		err    string
+		warn   string
 	}{
-		{"all groups of a quiet one", nil, 9, ""},
-		{"native histograms cannot be had without a scrape", unavailable, 0, "import the persistence file"},
+		{"all groups of a quiet one", nil, 9, "", ""},
+		{"native histograms cannot be had without a scrape", unavailable, 0, "import the persistence file", "500 Internal Server Error: collected before: exemplars and created timestamps are lost"},
 		{"the rest can", func(path string, body []byte) (int, []byte) {
 			if path == "metrics.json" {
 				body = withoutNative(body)
 			}
 			return unavailable(path, body)
-		}, 8, ""},
+		}, 8, "", "collected before: exemplars and created timestamps are lost"},
+		{"of one with another telemetry path, too", func(path string, body []byte) (int, []byte) {
+			if path == "scrape.pb" {
+				return http.StatusNotFound, []byte("404 page not found\n")
+			}
+			return http.StatusOK, withoutNative(body)
+		}, 8, "", "/prefix/metrics answers 404 Not Found: 404 page not found: exemplars and created timestamps are lost"},
+		{"a scrape that may be answered later", func(path string, body []byte) (int, []byte) {
+			if path == "scrape.pb" {
+				return http.StatusServiceUnavailable, []byte("busy\n")
+			}
+			return http.StatusOK, body
+		}, 0, "/prefix/metrics answers 503 Service Unavailable: busy", ""},
 		{"what is pushed to all the time is taken from the API", func(path string, body []byte) (int, []byte) {
 			if path == "metrics.json" {
 				old := []byte(`"time_stamp":"2026-11-22T12`)
@@ -167,26 +183,30 @@ func TestReadURL(t *testing.T) {
 				body = bytes.ReplaceAll(withoutNative(body), old, at.AppendFormat(nil, `"time_stamp":"2006-01-02T15`))
 			}
 			return http.StatusOK, body
-		}, 8, ""},
+		}, 8, "", "is pushed to all the time: of some groups, exemplars"},
 		{"what is pushed to all the time does not keep the rest from being scraped", func(path string, body []byte) (int, []byte) {
 			if path == "metrics.json" {
 				old, at := []byte(`"2026-11-22T12:09:27.078876541Z"`), time.Now()
 				body = bytes.ReplaceAll(body, old, at.AppendFormat(nil, `"2006-01-02T15:04:05.999999999Z"`))
 			}
 			return http.StatusOK, body
-		}, 9, ""},
-		{"a path that is none", func(string, []byte) (int, []byte) { return http.StatusNotFound, []byte("no such page\n") }, 0, "answers 404 Not Found: no such page"},
-		{"something that is no Pushgateway", func(string, []byte) (int, []byte) { return http.StatusOK, []byte("<html>") }, 0, "does not answer like a Pushgateway"},
+		}, 9, "", "is pushed to all the time: of some groups, exemplars"},
+		{"a path that is none", func(string, []byte) (int, []byte) { return http.StatusNotFound, []byte("no such page\n") }, 0, "answers 404 Not Found: no such page (a Pushgateway with a route prefix has it in its URL)", ""},
+		{"something that is no Pushgateway", func(string, []byte) (int, []byte) { return http.StatusOK, []byte("<html>") }, 0, "does not answer like a Pushgateway", ""},
 		{"a broken scrape", func(path string, body []byte) (int, []byte) {
 			if path == "scrape.pb" {
 				body = body[:len(body)-1]
 			}
 			return http.StatusOK, body
-		}, 0, "read a scrape"},
+		}, 0, "read a scrape", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			groups, err := ReadURL(t.Context(), http.DefaultClient, gateway(t, c.change))
+			var warnings []string
+			groups, err := ReadURL(t.Context(), http.DefaultClient, gateway(t, c.change), func(err error) { warnings = append(warnings, err.Error()) })
+			if warned := strings.Join(warnings, "\n"); !strings.Contains(warned, c.warn) || len(warnings) > 1 || (warned == "") != (c.warn == "") {
+				t.Errorf("got the warnings %q, want %q", warnings, c.warn)
+			}
 			if len(groups) != c.groups || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 				t.Errorf("got %d groups and %v, want %d and %q", len(groups), err, c.groups, c.err)
 			}
@@ -198,8 +218,67 @@ func TestReadURLEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := ReadURL(ctx, http.DefaultClient, gateway(t, nil)); !errors.Is(err, context.Canceled) {
+	if _, err := ReadURL(ctx, http.DefaultClient, gateway(t, nil), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the end of the context", err)
+	}
+}
+
+// TestReadURLIsNotForeverPatient protects from servers, and what stands in front
+// of them, that accept and then fall silent.
+func TestReadURLIsNotForeverPatient(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"before the header":       "",
+		"in the body":             "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"status\":",
+		"in the body of an error": "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 100\r\n\r\nupstream",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				if conn, err := l.Accept(); err == nil {
+					defer conn.Close()
+					conn.Read(make([]byte, 4096)) // the request
+					io.WriteString(conn, answer)
+					<-t.Context().Done()
+				}
+			}()
+			base := &url.URL{Scheme: "http", Host: l.Addr().String()}
+			patience, want := 50*time.Millisecond, "it has sent nothing for 50ms"
+			if strings.Contains(answer, "502") { // which has to come in time
+				patience, want = 2*time.Second, "answers 502 Bad Gateway: upstream"
+			}
+			_, err = server{http.DefaultClient, base, patience, nil}.read(t.Context())
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+		})
+	}
+}
+
+// TestAScrapeThatIsAPage protects from a page at the path of the metrics.
+func TestAScrapeThatIsAPage(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metrics" {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			io.WriteString(w, "<html>")
+			return
+		}
+		w.Write(recorded(t, "metrics.json"))
+	}))
+	defer s.Close()
+	base, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `/metrics answers with "text/html; charset=utf-8", not with metrics as protobuf`
+	if _, err := ReadURL(t.Context(), http.DefaultClient, base, nil); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
 	}
 }
 
