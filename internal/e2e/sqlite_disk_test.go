@@ -270,7 +270,7 @@ func TestDiskFailsOnSQLite(t *testing.T) {
 func inject(t *testing.T, r *replica, fault string) (end func()) {
 	t.Helper()
 	trace := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject="+fault, "-p", strconv.Itoa(r.cmd.Process.Pid))
-	var stderr strings.Builder
+	var stderr syncBuffer
 	trace.Stderr = &stderr
 	trace.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := trace.Start(); err != nil {

@@ -199,7 +199,7 @@ func must(t testing.TB, err error) {
 }
 
 // soon is a deadline that a busy machine keeps, too.
-func soon() time.Time { return time.Now().Add(10 * time.Second) }
+func soon() time.Time { return time.Now().Add(2 * time.Minute) }
 
 // cancelled is a context that has ended.
 func cancelled(t testing.TB) context.Context {
