@@ -35,7 +35,7 @@ func testDataThatTheDatabaseRefuses(t *testing.T, d database) {
 		wg.Go(func() {
 			bad := []exposition.Family{{Name: "bad", Help: "no \x00 in jsonb", Metrics: []exposition.Metric{{Value: 1}}}}
 			p := repository.Push{Request: repository.Request{Method: repository.Put}, Key: key(t, fmt.Sprintf("job/b/i/%d", i)), Families: bad}
-			if err := r.Push(t.Context(), p); !errors.Is(err, exposition.ErrInconsistent) {
+			if err := r.Push(patient(t), p); !errors.Is(err, exposition.ErrInconsistent) {
 				t.Errorf("a bad push: %v", err)
 			}
 		})
@@ -69,7 +69,7 @@ func testRequestSentTwice(t *testing.T, d database) {
 		}
 		p := repository.Push{Request: repository.Request{Method: repository.Put, ID: id, BodyDigest: [32]byte([]byte(fmt.Sprintf("%32s", body)))}, Key: k}
 		p.Families, p.Refused = exposition.Normalize(k, families, exposition.Rules{})
-		return r.Push(t.Context(), p)
+		return r.Push(patient(t), p)
 	}
 	for _, step := range []struct {
 		what, id, body string
@@ -117,7 +117,7 @@ func testHostileHeaders(t *testing.T, d database) {
 	hostile := "a\x00b\xff\n" + strings.Repeat("é", 10_000)
 	p := repository.Push{Key: key(t, "job/a"), Request: repository.Request{
 		Method: repository.Put, ID: hostile, Client: hostile, Username: hostile, UserAgent: hostile}}
-	if err := replicas[0].Push(t.Context(), p); err != nil {
+	if err := replicas[0].Push(patient(t), p); err != nil {
 		t.Fatal(err)
 	}
 	row := history(t, store)[0]
@@ -245,7 +245,7 @@ func TestRefusedForWhatNeverWas(t *testing.T) {
 		wg.Go(func() {
 			bad := []exposition.Family{{Name: "s", Help: "no \x00 in jsonb", Metrics: []exposition.Metric{{Labels: []exposition.Label{{Name: "k", Value: "2"}}, Value: 1}}}}
 			p := repository.Push{Request: repository.Request{Method: repository.Put}, Key: key(t, "job/a/i/2"), Families: bad}
-			if err := r.Push(t.Context(), p); !errors.Is(err, exposition.ErrInconsistent) {
+			if err := r.Push(patient(t), p); !errors.Is(err, exposition.ErrInconsistent) {
 				t.Errorf("the bad push: %v", err)
 			}
 		})

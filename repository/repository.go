@@ -406,6 +406,9 @@ func (r *Repository) held(ctx context.Context, tx Tx) (Held, error) {
 
 // unavailable makes err an ErrUnavailable or ErrConflict if it is neither.
 func unavailable(err error) error {
+	if err == nil {
+		return ErrUnavailable
+	}
 	if errors.Is(err, ErrUnavailable) || errors.Is(err, ErrConflict) {
 		return err
 	}

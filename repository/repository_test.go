@@ -1,6 +1,7 @@
 package repository_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -135,12 +137,20 @@ func key(t testing.TB, path string) exposition.GroupingKey {
 	return k
 }
 
+// patient is a context that ends later than a push takes on a slow machine.
+func patient(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // push is what a client does, without HTTP.
 func push(t testing.TB, r *repository.Repository, method repository.Method, path, body string) error {
 	t.Helper()
 	k := key(t, path)
+	ctx := patient(t)
 	if method == repository.Delete {
-		return r.Delete(t.Context(), repository.Deletion{Request: repository.Request{Method: method}, Key: k})
+		return r.Delete(ctx, repository.Deletion{Request: repository.Request{Method: method}, Key: k})
 	}
 	families, err := exposition.ParseText(strings.NewReader(body), exposition.LegacyNames)
 	if err != nil {
@@ -148,7 +158,7 @@ func push(t testing.TB, r *repository.Repository, method repository.Method, path
 	}
 	p := repository.Push{Request: repository.Request{Method: method, Bytes: len(body)}, Key: k}
 	p.Families, p.Refused = exposition.Normalize(k, families, exposition.Rules{})
-	return r.Push(t.Context(), p)
+	return r.Push(ctx, p)
 }
 
 func scrape(t testing.TB, r *repository.Repository) string {

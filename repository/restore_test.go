@@ -22,7 +22,7 @@ func restore(t testing.TB, r *repository.Repository, path, body string, times re
 	if p.Families, err = exposition.Normalize(k, families, exposition.Rules{}); err != nil {
 		t.Fatal(err)
 	}
-	return r.Push(t.Context(), p)
+	return r.Push(patient(t), p)
 }
 
 // stored returns the group, and whether there is one.
