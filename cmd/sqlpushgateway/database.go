@@ -86,11 +86,6 @@ func (c *config) openRepository(ctx context.Context, stderr io.Writer) (*databas
 	return &database{r, store}, nil
 }
 
-// identitySQL tells databases apart, and schemas in them, by whatever name and
-// on whatever way they are reached.
-const identitySQL = `SELECT concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), oid, 'push_group'::regclass::oid)
-	FROM pg_database WHERE datname = current_database()`
-
 // isSame reports whether both are the same database of PostgreSQL.
 func (d *database) isSame(ctx context.Context, other *database) (bool, error) {
 	var identities [2]string
@@ -99,7 +94,8 @@ func (d *database) isSame(ctx context.Context, other *database) (bool, error) {
 		if !ok {
 			return false, nil
 		}
-		if err := s.Pool().QueryRow(ctx, identitySQL).Scan(&identities[i]); err != nil {
+		var err error
+		if identities[i], err = s.Identity(ctx); err != nil {
 			return false, fmt.Errorf("find out which database it is: %w", err)
 		}
 	}

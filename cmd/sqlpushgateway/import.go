@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -48,7 +49,7 @@ func importGroups(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	if err := parse(app, args, stdout); err != nil {
 		return err
 	}
-	if err := errors.Join(c.validateURL(), c.validatePool()); err != nil {
+	if err := cmp.Or(c.validateURL(), c.validatePool()); err != nil {
 		return err
 	}
 	found, err := c.read(ctx, stderr)

@@ -155,6 +155,15 @@ func (s *Store) Ping(ctx context.Context) error {
 	return wrap(err)
 }
 
+// Identity tells databases apart, and schemas in them, by whatever name and on
+// whatever way they are reached. A restart of the server changes it.
+func (s *Store) Identity(ctx context.Context) (string, error) {
+	var identity string
+	err := s.pool.QueryRow(ctx, `SELECT concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), oid, 'push_group'::regclass::oid)
+		FROM pg_database WHERE datname = current_database()`).Scan(&identity)
+	return identity, wrap(err)
+}
+
 // Maintain implements repository.Store.
 func (s *Store) Maintain(ctx context.Context, retention time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)

@@ -6,18 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/internal/pgtest"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
 	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/storetest"
 )
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
@@ -75,40 +73,8 @@ func (r *replica) apply(c exposition.Change) {
 
 // commit returns a commit of one request to each path.
 func (r *replica) commit(method repository.Method, body string, paths ...string) *repository.Commit {
-	c := &repository.Commit{ID: uuid.New(), Epoch: r.epoch, Deadline: time.Now().Add(5 * time.Second)}
-	families, err := exposition.ParseText(strings.NewReader(body), exposition.UTF8Names)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for _, path := range paths {
-		k := key(r.t, path)
-		c.Groups = append(c.Groups, change(method, k, families))
-		row := repository.HistoryRow{Request: repository.Request{Method: method}, Key: k, Accepted: true, Affected: 1}
-		if method == repository.Delete {
-			row.Affected = repository.AsExists
-		} else {
-			row.Families = exposition.AppendFamilies(nil, families)
-		}
-		c.History = append(c.History, row)
-	}
-	slices.SortFunc(c.Groups, func(a, b repository.GroupChange) int {
-		x, y := a.Key.Digest(), b.Key.Digest()
-		return slices.Compare(x[:], y[:])
-	})
-	return c
-}
-
-func change(method repository.Method, k exposition.GroupingKey, families []exposition.Family) repository.GroupChange {
-	g := repository.GroupChange{Key: k, Families: exposition.AppendFamilies(nil, families)}
-	switch method {
-	case repository.Delete:
-		g.Delete, g.Reset = true, true
-	case repository.Put:
-		g.Replace, g.Pushed = true, true
-	default:
-		g.Pushed = true
-	}
-	return g
+	r.t.Helper()
+	return storetest.NewCommit(r.t, r.epoch, time.Now().Add(5*time.Second), method, body, paths...)
 }
 
 func (r *replica) put(body string, paths ...string) {

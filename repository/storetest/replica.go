@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,38 +68,7 @@ func (r *replica) apply(c exposition.Change) {
 // request returns a commit of one request to each path.
 func (r *replica) request(method repository.Method, body string, paths ...string) *repository.Commit {
 	r.t.Helper()
-	c := &repository.Commit{ID: uuid.New(), Epoch: r.epoch, Deadline: soon()}
-	families, err := exposition.ParseText(strings.NewReader(body), exposition.UTF8Names)
-	must(r.t, err)
-	for _, path := range paths {
-		k := key(r.t, path)
-		c.Groups = append(c.Groups, change(method, k, families))
-		row := repository.HistoryRow{Request: repository.Request{Method: method}, Key: k, Accepted: true, Affected: 1}
-		if method == repository.Delete {
-			row.Affected = repository.AsExists
-		} else {
-			row.Families = exposition.AppendFamilies(nil, families)
-		}
-		c.History = append(c.History, row)
-	}
-	slices.SortFunc(c.Groups, func(a, b repository.GroupChange) int {
-		x, y := a.Key.Digest(), b.Key.Digest()
-		return slices.Compare(x[:], y[:])
-	})
-	return c
-}
-
-func change(method repository.Method, k exposition.GroupingKey, families []exposition.Family) repository.GroupChange {
-	g := repository.GroupChange{Key: k, Families: exposition.AppendFamilies(nil, families)}
-	switch method {
-	case repository.Delete:
-		g.Delete, g.Reset = true, true
-	case repository.Put:
-		g.Replace, g.Pushed = true, true
-	default:
-		g.Pushed = true
-	}
-	return g
+	return NewCommit(r.t, r.epoch, soon(), method, body, paths...)
 }
 
 // do commits one request to each path.
