@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"crypto/sha256"
 	"strconv"
 	"time"
 )
@@ -126,6 +127,9 @@ func storeLabels(dst []byte, labels []Label) []byte {
 	return append(dst, '}')
 }
 
+// AppendJSON appends the labels as a JSON object.
+func (k GroupingKey) AppendJSON(dst []byte) []byte { return storeLabels(dst, k.labels) }
+
 func storeExemplar(dst []byte, e *Exemplar) []byte {
 	dst = append(dst, `{"labels":`...)
 	dst = storeLabels(dst, e.Labels)
@@ -195,4 +199,13 @@ func storeString(dst []byte, s string) []byte {
 	}
 	dst = append(dst, s[start:]...)
 	return append(dst, '"')
+}
+
+// FamilySet is a digest of the names of families, which are sorted.
+func FamilySet(families []Family) Digest {
+	names := make([]byte, 0, 512)
+	for i := range families {
+		names = append(append(names, families[i].Name...), 0)
+	}
+	return sha256.Sum256(names)
 }

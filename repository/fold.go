@@ -96,7 +96,7 @@ func foldAll(ops []*op) ([]GroupChange, []HistoryRow) {
 		if f.stored == nil {
 			f.stored = exposition.AppendFamilies(nil, f.families)
 		}
-		f.change.Families = f.stored
+		f.change.Families, f.change.FamilySet = f.stored, exposition.FamilySet(f.families)
 		changes = append(changes, f.change)
 	}
 	slices.SortFunc(changes, func(a, b GroupChange) int {

@@ -139,8 +139,11 @@ type GroupChange struct {
 	Replace bool
 	// Pushed and Failed set the times of the last push and of the last failure.
 	Pushed, Failed bool
-	Families       []byte   // as of exposition.AppendFamilies; "{}" for none
-	Cleared        []string // names of families to remove
+	Families       []byte // as of exposition.AppendFamilies; "{}" for none
+	// FamilySet is the exposition.FamilySet of Families, or zero. A group that
+	// has families of the same names is then replaced by them.
+	FamilySet exposition.Digest
+	Cleared   []string // names of families to remove
 	// Times, if not nil, are the group's times, instead of the present. They
 	// come in the commits of a Tx only.
 	Times *Times

@@ -45,11 +45,15 @@ CREATE TABLE shapes (
     PRIMARY KEY (job, digest)
 );
 
+-- families is text to PostgreSQL, since to take it apart costs more than all the
+-- rest of storing it. family_set is a digest of the sorted names in it, or NULL:
+-- where it is that of a POST, that replaces everything. Both are HOT updates.
 CREATE TABLE push_group (
     key            bytea PRIMARY KEY,
     labels         jsonb NOT NULL,
     job            text NOT NULL,
-    families       jsonb NOT NULL,
+    families       json NOT NULL,
+    family_set     uuid,
     family_times   jsonb NOT NULL DEFAULT '{}',
     pushed_at      timestamptz,
     push_failed_at timestamptz
@@ -120,6 +124,7 @@ COMMENT ON COLUMN push_group.key IS 'SHA-256 of the grouping key.';
 COMMENT ON COLUMN push_group.labels IS 'The grouping labels, job among them.';
 COMMENT ON COLUMN push_group.job IS 'The label job.';
 COMMENT ON COLUMN push_group.families IS 'The metric families, as docs/stored-json.md describes them.';
+COMMENT ON COLUMN push_group.family_set IS 'Digest of the names of the families, or NULL.';
 COMMENT ON COLUMN push_group.family_times IS 'When those families were pushed that are older than pushed_at.';
 COMMENT ON COLUMN push_group.pushed_at IS 'When the last push was accepted, or NULL.';
 COMMENT ON COLUMN push_group.push_failed_at IS 'When the last push was rejected, or NULL.';

@@ -173,12 +173,18 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- merge_families is what a POST of _new makes of the families of a group: those
+-- of the same names are replaced, those that are cleared go.
+CREATE FUNCTION merge_families(_families json, _new json, _cleared text) RETURNS json LANGUAGE sql IMMUTABLE AS $$
+    SELECT ((_families::jsonb - ARRAY(SELECT json_array_elements_text(_cleared::json))) || _new::jsonb)::json
+$$;
+
 -- older_family_times is family_times after a POST: the push times of the
 -- families that it leaves alone.
-CREATE FUNCTION older_family_times(_families jsonb, _times jsonb, _pushed_at timestamptz, _new jsonb, _cleared text[])
+CREATE FUNCTION older_family_times(_families json, _times jsonb, _pushed_at timestamptz, _new json, _cleared text)
 RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_object_agg(f, coalesce(_times -> f, to_jsonb(_pushed_at))), '{}')
-    FROM jsonb_object_keys(_families - _cleared - ARRAY(SELECT jsonb_object_keys(_new))) f
+    FROM jsonb_object_keys(_families::jsonb - ARRAY(SELECT json_array_elements_text(_cleared::json)) - ARRAY(SELECT json_object_keys(_new))) f
 $$;
 
 -- not_before is the time of a change to something that was last changed at
@@ -218,9 +224,9 @@ CREATE FUNCTION commit_pushes(
     _request_ids bytea[], _request_outcomes text[], _request_reasons text[],
     _keys bytea[], _labels text[], _group_jobs text[],
     _deleted boolean[], _reset boolean[], _replace boolean[], _pushed boolean[], _failed boolean[],
-    _families text[], _cleared text[],
+    _families json[], _family_sets uuid[], _cleared text[],
     _h_keys bytea[], _h_labels text[], _h_jobs text[], _h_methods text[], _h_outcomes text[], _h_reasons text[],
-    _h_affected integer[], _h_families text[], _h_series integer[], _h_bytes integer[],
+    _h_affected integer[], _h_groups integer[], _h_families json[], _h_series integer[], _h_bytes integer[],
     _h_clients text[], _h_usernames text[], _h_user_agents text[], _h_request_ids text[], _h_successes boolean[]
 ) RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -234,8 +240,12 @@ BEGIN
     ignored := share_catalog(_epoch);
 
     INSERT INTO feed (commit_id, xid, at, keys) VALUES (_commit, pg_current_xact_id(), clock_timestamp(), _keys);
-    ignored := remember_requests(_request_ids, _request_outcomes, _request_reasons);
-    ignored := register_plain(_name_digests, _names, _owners, _types, _unchecked, _job_digests, _jobs, _job_shapes);
+    IF cardinality(_request_ids) > 0 THEN
+        ignored := remember_requests(_request_ids, _request_outcomes, _request_reasons);
+    END IF;
+    IF cardinality(_name_digests) > 0 OR cardinality(_job_digests) > 0 THEN
+        ignored := register_plain(_name_digests, _names, _owners, _types, _unchecked, _job_digests, _jobs, _job_shapes);
+    END IF;
     IF cardinality(_shapes) > 0 THEN
         INSERT INTO shapes (job, digest, shape)
         SELECT * FROM unnest(_shape_jobs, _shape_digests, _shapes)
@@ -249,11 +259,11 @@ BEGIN
     IF cardinality(existing) < cardinality(_keys) THEN
         SELECT count(*) INTO wanted FROM unnest(_deleted) d WHERE NOT d;
         WITH ins AS (
-            INSERT INTO push_group (key, labels, job, families, pushed_at, push_failed_at)
-            SELECT u.key, u.labels::jsonb, u.job, u.families::jsonb,
+            INSERT INTO push_group (key, labels, job, families, family_set, pushed_at, push_failed_at)
+            SELECT u.key, u.labels::jsonb, u.job, u.families, u.family_set,
                    CASE WHEN u.pushed THEN now END, CASE WHEN u.failed THEN now END
-            FROM unnest(_keys, _labels, _group_jobs, _deleted, _pushed, _failed, _families)
-                 u (key, labels, job, deleted, pushed, failed, families)
+            FROM unnest(_keys, _labels, _group_jobs, _deleted, _pushed, _failed, _families, _family_sets)
+                 u (key, labels, job, deleted, pushed, failed, families, family_set)
             WHERE NOT u.deleted
             ON CONFLICT DO NOTHING
             RETURNING key)
@@ -266,19 +276,22 @@ BEGIN
 
     IF cardinality(existing) > 0 THEN
         UPDATE push_group g SET
-            families = CASE WHEN u.reset OR u.replace THEN u.families
-                            ELSE (g.families - u.cleared) || u.families END,
-            family_times = CASE WHEN u.reset OR u.replace THEN '{}'
-                                WHEN NOT u.pushed THEN g.family_times
-                                ELSE older_family_times(g.families, g.family_times, g.pushed_at, u.families, u.cleared) END,
+            families = CASE WHEN u.whole OR g.family_set = u.family_set THEN u.families
+                            WHEN u.pushed THEN merge_families(g.families, u.families, u.cleared)
+                            ELSE g.families END,
+            family_set = CASE WHEN u.whole OR g.family_set = u.family_set THEN u.family_set
+                              WHEN NOT u.pushed THEN g.family_set END,
+            family_times = CASE WHEN u.whole OR g.family_set = u.family_set THEN '{}'
+                                WHEN u.pushed THEN older_family_times(g.families, g.family_times, g.pushed_at, u.families, u.cleared)
+                                ELSE g.family_times END,
             pushed_at = CASE WHEN u.pushed THEN not_before(g.pushed_at, now)
                              WHEN NOT u.reset THEN g.pushed_at END,
             push_failed_at = CASE WHEN u.failed THEN not_before(g.push_failed_at, now)
                                   WHEN NOT u.reset THEN g.push_failed_at END
-        FROM (SELECT k.key, k.reset, k.replace, k.pushed, k.failed, k.families::jsonb AS families,
-                     ARRAY(SELECT jsonb_array_elements_text(k.cleared::jsonb)) AS cleared
-              FROM unnest(_keys, _deleted, _reset, _replace, _pushed, _failed, _families, _cleared)
-                   k (key, deleted, reset, replace, pushed, failed, families, cleared)
+        FROM (SELECT k.key, k.reset, k.reset OR k.replace AS whole, k.pushed, k.failed, k.families,
+                     CASE WHEN k.pushed THEN k.family_set END AS family_set, k.cleared
+              FROM unnest(_keys, _deleted, _reset, _replace, _pushed, _failed, _families, _family_sets, _cleared)
+                   k (key, deleted, reset, replace, pushed, failed, families, family_set, cleared)
               WHERE NOT k.deleted) u
         WHERE g.key = u.key AND g.key = ANY (existing);
 
@@ -292,11 +305,11 @@ BEGIN
     INSERT INTO push_history (seq, at, key, labels, job, method, outcome, reason, affected, families,
                               series, bytes, client, username, user_agent, replica, commit_id, request_id, success)
     SELECT nextval('push_history_seq'), now, h.key, h.labels::jsonb, h.job, h.method, h.outcome, h.reason,
-           coalesce(h.affected, (h.key = ANY (existing))::integer), h.families::json,
+           coalesce(h.affected, (h.key = ANY (existing))::integer), coalesce(h.families, _families[h.in_group]),
            h.series, h.bytes, h.client, h.username, h.user_agent, _replica, _commit, h.request_id, h.success
-    FROM unnest(_h_keys, _h_labels, _h_jobs, _h_methods, _h_outcomes, _h_reasons, _h_affected, _h_families,
+    FROM unnest(_h_keys, _h_labels, _h_jobs, _h_methods, _h_outcomes, _h_reasons, _h_affected, _h_groups, _h_families,
                 _h_series, _h_bytes, _h_clients, _h_usernames, _h_user_agents, _h_request_ids, _h_successes)
-         h (key, labels, job, method, outcome, reason, affected, families,
+         h (key, labels, job, method, outcome, reason, affected, in_group, families,
             series, bytes, client, username, user_agent, request_id, success);
 
     IF clock_timestamp() > _not_after THEN
@@ -437,4 +450,4 @@ END $$;
 
 -- +goose Down
 DROP FUNCTION drop_history_partition, trim_feed, make_history_partitions, delete_groups, commit_pushes, remember_requests,
-    not_before, older_family_times, register_plain, claim, lock_jobs, share_catalog, begin_life, lock_catalog, enter_commit, current_life;
+    not_before, older_family_times, merge_families, register_plain, claim, lock_jobs, share_catalog, begin_life, lock_catalog, enter_commit, current_life;

@@ -11,7 +11,7 @@ SELECT g.job,
        s.value::float8 AS value,
        coalesce((g.family_times ->> f.name)::timestamptz, g.pushed_at) AS pushed_at
 FROM push_group g
-CROSS JOIN LATERAL jsonb_each(g.families) f (name, family)
+CROSS JOIN LATERAL jsonb_each(g.families::jsonb) f (name, family)
 CROSS JOIN LATERAL jsonb_array_elements(f.family -> 'metrics') m
 CROSS JOIN LATERAL (
     SELECT '', '{}'::jsonb, m ->> 'value' WHERE m ? 'value'

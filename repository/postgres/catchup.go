@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -206,7 +207,7 @@ func (r *groupRow) targets() []any {
 
 // group decodes the row.
 func (r *groupRow) group() (exposition.Group, error) {
-	g, err := rows.Group(r.key, r.labels, r.families)
+	g, err := rows.Group(r.key, r.labels, bytes.TrimRight(r.families, " "))
 	if err != nil {
 		return g, err
 	}

@@ -10,13 +10,13 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
 	"github.com/sqlpushgateway/sqlpushgateway/repository/internal/rows"
 )
 
-// The casts tell poolers' modes, which send no types, what the arguments are.
+// The casts tell the server what the arguments are.
 const commitSQL = `SELECT commit_pushes(
 	$1::uuid, $2::bigint, $3::timestamptz, $4::text, $5::boolean,
 	$6::bytea[], $7::text[], $8::text[], $9::text[],
@@ -25,10 +25,10 @@ const commitSQL = `SELECT commit_pushes(
 	$16::bytea[], $17::text[], $18::text[],
 	$19::bytea[], $20::text[], $21::text[],
 	$22::boolean[], $23::boolean[], $24::boolean[], $25::boolean[], $26::boolean[],
-	$27::text[], $28::text[],
-	$29::bytea[], $30::text[], $31::text[], $32::text[], $33::text[], $34::text[],
-	$35::integer[], $36::text[], $37::integer[], $38::integer[],
-	$39::text[], $40::text[], $41::text[], $42::text[], $43::boolean[])`
+	$27::json[], $28::uuid[], $29::text[],
+	$30::bytea[], $31::text[], $32::text[], $33::text[], $34::text[], $35::text[],
+	$36::integer[], $37::integer[], $38::json[], $39::integer[], $40::integer[],
+	$41::text[], $42::text[], $43::text[], $44::text[], $45::boolean[])`
 
 // querier is a pool, a connection or a transaction.
 type querier interface {
@@ -41,7 +41,15 @@ type querier interface {
 func (s *Store) Commit(ctx context.Context, c *repository.Commit) error {
 	ctx, cancel := context.WithDeadline(ctx, c.Deadline.Add(grace))
 	defer cancel()
-	err := s.commit(ctx, s.pool, c)
+	if err := rows.CheckNUL(c.Groups); err != nil {
+		return err
+	}
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return wrap(err)
+	}
+	err = s.commit(ctx, conn.Conn(), c)
+	conn.Release()
 	if !isIsolation(err) {
 		return s.commitError(err, c)
 	}
@@ -51,7 +59,7 @@ func (s *Store) Commit(ctx context.Context, c *repository.Commit) error {
 		return err
 	}
 	defer tx.Rollback(ctx)
-	if err := s.commit(ctx, tx, c); err != nil {
+	if err := s.commit(ctx, tx.Conn(), c); err != nil {
 		return s.commitError(err, c)
 	}
 	return wrapCommit(tx.Commit(ctx))
@@ -61,15 +69,37 @@ func (s *Store) Commit(ctx context.Context, c *repository.Commit) error {
 // tells that nothing was written, which is better than not to know.
 const grace = 500 * time.Millisecond
 
-// commit calls commit_pushes. A Store's own commits sort c's names and jobs.
-func (s *Store) commit(ctx context.Context, q querier, c *repository.Commit) error {
-	a := newArguments(c, s.replica, s.clock.at(c.Deadline))
-	var at time.Time
-	if err := q.QueryRow(ctx, commitSQL, a.list()...).Scan(&at); err != nil {
+// commit calls commit_pushes. It sorts c's names and jobs.
+func (s *Store) commit(ctx context.Context, conn *pgx.Conn, c *repository.Commit) error {
+	a := newArguments()
+	defer a.release()
+	a.commit(c, s.replica, s.clock.at(c.Deadline))
+	answer, err := call(ctx, conn, commitSQL, a.values())
+	if err != nil {
 		return err
 	}
-	s.clock.set(at)
+	s.clock.set(timestamp(answer))
 	return nil
+}
+
+// call runs a statement that returns one value, with arguments in binary
+// format. Poolers' modes prepare nothing.
+func call(ctx context.Context, conn *pgx.Conn, sql string, arguments [][]byte) ([]byte, error) {
+	binary := []int16{pgx.BinaryFormatCode}
+	var result *pgconn.Result
+	if conn.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		statement, err := conn.Prepare(ctx, sql, sql)
+		if err != nil {
+			return nil, err
+		}
+		result = conn.PgConn().ExecStatement(ctx, statement, arguments, binary, binary).Read()
+	} else {
+		result = conn.PgConn().ExecParams(ctx, sql, arguments, nil, binary, binary).Read()
+	}
+	if result.Err != nil {
+		return nil, result.Err
+	}
+	return result.Rows[0][0], nil
 }
 
 func (s *Store) commitError(err error, c *repository.Commit) error {
@@ -82,169 +112,124 @@ func (s *Store) commitError(err error, c *repository.Commit) error {
 	return wrapCommit(err)
 }
 
-// arguments are those of commit_pushes.
-type arguments struct {
-	c        *repository.Commit
-	replica  string
-	notAfter time.Time
-	names    struct {
-		digests              [][]byte
-		names, owners, types []string
-	}
-	jobs struct {
-		digests, shapes [][]byte
-		jobs            []string
-	}
-	shapes   struct{ jobs, digests, shapes [][]byte }
-	requests struct {
-		ids      [][]byte
-		outcomes []string
-		reasons  []*string
-	}
-	groups struct {
-		keys                                    [][]byte
-		labels, jobs                            []string
-		deleted, reset, replace, pushed, failed []bool
-		families                                []string
-		cleared                                 []*string
-	}
-	history struct {
-		keys                                       [][]byte
-		labels, jobs, methods, outcomes            []string
-		reasons                                    []*string
-		affected                                   []*int32
-		families                                   []*string
-		series, bytes                              []int32
-		clients, usernames, userAgents, requestIDs []*string
-		successes                                  []*bool
-	}
+// commit writes the arguments of commit_pushes.
+func (a *arguments) commit(c *repository.Commit, replica string, notAfter time.Time) {
+	slices.SortFunc(c.Names, func(x, y repository.Claim) int { return compareDigests(digest(x.Name), digest(y.Name)) })
+	slices.SortFunc(c.Jobs, func(x, y repository.JobShape) int { return compareDigests(digest(x.Job), digest(y.Job)) })
+	a.bytes(c.ID[:])
+	a.bigint(c.Epoch)
+	a.timestamp(notAfter)
+	a.text(replica)
+	a.boolean(c.Unchecked)
+
+	byteas(a, c.Names, func(n *repository.Claim) [32]byte { return digest(n.Name) })
+	texts(a, c.Names, func(n *repository.Claim) string { return n.Name })
+	texts(a, c.Names, func(n *repository.Claim) string { return n.Owner })
+	texts(a, c.Names, func(n *repository.Claim) string { return n.Type.String() })
+
+	byteas(a, c.Jobs, func(j *repository.JobShape) [32]byte { return digest(j.Job) })
+	texts(a, c.Jobs, func(j *repository.JobShape) string { return j.Job })
+	byteas(a, c.Jobs, func(j *repository.JobShape) [32]byte { return digest(j.Shape) })
+
+	byteas(a, c.Shapes, func(j *repository.JobShape) [32]byte { return digest(j.Job) })
+	byteas(a, c.Shapes, func(j *repository.JobShape) [32]byte { return digest(j.Shape) })
+	byteaTexts(a, c.Shapes, func(j *repository.JobShape) string { return j.Shape })
+
+	a.requests(c.History)
+	a.groups(c.Groups)
+	a.history(c.History, c.Groups)
 }
 
-func newArguments(c *repository.Commit, replica string, notAfter time.Time) *arguments {
-	a := &arguments{c: c, replica: replica, notAfter: notAfter}
-	slices.SortFunc(c.Names, func(x, y repository.Claim) int { return bytes.Compare(digest(x.Name), digest(y.Name)) })
-	slices.SortFunc(c.Jobs, func(x, y repository.JobShape) int { return bytes.Compare(digest(x.Job), digest(y.Job)) })
-	for _, n := range c.Names {
-		a.names.digests = append(a.names.digests, digest(n.Name))
-		a.names.names = append(a.names.names, n.Name)
-		a.names.owners = append(a.names.owners, n.Owner)
-		a.names.types = append(a.names.types, n.Type.String())
-	}
-	for _, j := range c.Jobs {
-		a.jobs.digests = append(a.jobs.digests, digest(j.Job))
-		a.jobs.jobs = append(a.jobs.jobs, j.Job)
-		a.jobs.shapes = append(a.jobs.shapes, digest(j.Shape))
-	}
-	for _, j := range c.Shapes {
-		a.shapes.jobs = append(a.shapes.jobs, digest(j.Job))
-		a.shapes.digests = append(a.shapes.digests, digest(j.Shape))
-		a.shapes.shapes = append(a.shapes.shapes, []byte(j.Shape))
-	}
-	labels := labelCache{}
-	for _, g := range c.Groups {
-		a.addGroup(g, labels)
-	}
-	for _, row := range c.History {
-		a.addHistory(row, labels)
-	}
-	a.addRequests()
-	return a
-}
-
-func (a *arguments) addGroup(g repository.GroupChange, labels labelCache) {
-	key := g.Key.Digest()
-	a.groups.keys = append(a.groups.keys, key[:])
-	a.groups.labels = append(a.groups.labels, labels.json(g.Key))
-	a.groups.jobs = append(a.groups.jobs, g.Key.Job())
-	a.groups.deleted = append(a.groups.deleted, g.Delete)
-	a.groups.reset = append(a.groups.reset, g.Reset)
-	a.groups.replace = append(a.groups.replace, g.Replace)
-	a.groups.pushed = append(a.groups.pushed, g.Pushed)
-	a.groups.failed = append(a.groups.failed, g.Failed)
-	a.groups.families = append(a.groups.families, orEmptyObject(g.Families))
-	var cleared *string
-	if len(g.Cleared) > 0 {
-		names, _ := json.Marshal(g.Cleared) // strings cannot fail
-		cleared = optional(string(names))
-	}
-	a.groups.cleared = append(a.groups.cleared, cleared)
-}
-
-func orEmptyObject(families []byte) string {
-	if len(families) == 0 {
-		return "{}"
-	}
-	return string(families)
-}
-
-func (a *arguments) addHistory(row repository.HistoryRow, labels labelCache) {
-	key := row.Key.Digest()
-	h := &a.history
-	h.keys = append(h.keys, key[:])
-	h.labels = append(h.labels, labels.json(row.Key))
-	h.jobs = append(h.jobs, row.Key.Job())
-	h.methods = append(h.methods, string(row.Method))
-	h.outcomes = append(h.outcomes, rows.Outcome(row.Accepted))
-	h.reasons = append(h.reasons, optional(rows.Clean(row.Reason, rows.MaxReason)))
-	var affected *int32
-	if row.Affected != repository.AsExists {
-		affected = new(int32(row.Affected))
-	}
-	h.affected = append(h.affected, affected)
-	h.families = append(h.families, optional(string(row.Families)))
-	h.series = append(h.series, int32(row.Series))
-	h.bytes = append(h.bytes, int32(row.Bytes))
-	h.clients = append(h.clients, optional(rows.Clean(row.Client, rows.MaxHeader)))
-	h.usernames = append(h.usernames, optional(rows.Clean(row.Username, rows.MaxHeader)))
-	h.userAgents = append(h.userAgents, optional(rows.Clean(row.UserAgent, rows.MaxHeader)))
-	h.requestIDs = append(h.requestIDs, optional(rows.Clean(row.ID, rows.MaxHeader)))
-	h.successes = append(h.successes, row.Success)
-}
-
-// addRequests adds the answers of the requests that a proxy may send again.
-func (a *arguments) addRequests() {
+// requests writes the answers of the requests that a proxy may send again.
+func (a *arguments) requests(history []repository.HistoryRow) {
 	type request struct {
 		id  [32]byte
 		row *repository.HistoryRow
 	}
 	var requests []request
-	for i := range a.c.History {
-		if row := &a.c.History[i]; row.ID != "" {
+	for i := range history {
+		if row := &history[i]; row.ID != "" {
 			requests = append(requests, request{row.Digest(row.Key), row})
 		}
 	}
-	slices.SortFunc(requests, func(x, y request) int { return bytes.Compare(x.id[:], y.id[:]) })
-	for _, r := range requests {
-		a.requests.ids = append(a.requests.ids, r.id[:])
-		a.requests.outcomes = append(a.requests.outcomes, rows.Outcome(r.row.Accepted))
-		a.requests.reasons = append(a.requests.reasons, optional(rows.Clean(r.row.Reason, rows.MaxReason)))
-	}
+	slices.SortFunc(requests, func(x, y request) int { return compareDigests(x.id, y.id) })
+	byteas(a, requests, func(r *request) [32]byte { return r.id })
+	texts(a, requests, func(r *request) string { return rows.Outcome(r.row.Accepted) })
+	optionalTexts(a, requests, func(r *request) string { return rows.Clean(r.row.Reason, rows.MaxReason) })
 }
 
-func (a *arguments) list() []any {
-	n, j, s, r, g, h := &a.names, &a.jobs, &a.shapes, &a.requests, &a.groups, &a.history
-	return []any{
-		a.c.ID.String(), a.c.Epoch, a.notAfter, a.replica, a.c.Unchecked,
-		some(n.digests), some(n.names), some(n.owners), some(n.types),
-		some(j.digests), some(j.jobs), some(j.shapes),
-		some(s.jobs), some(s.digests), some(s.shapes),
-		some(r.ids), some(r.outcomes), some(r.reasons),
-		some(g.keys), some(g.labels), some(g.jobs),
-		some(g.deleted), some(g.reset), some(g.replace), some(g.pushed), some(g.failed),
-		some(g.families), some(g.cleared),
-		some(h.keys), some(h.labels), some(h.jobs), some(h.methods), some(h.outcomes), some(h.reasons),
-		some(h.affected), some(h.families), some(h.series), some(h.bytes),
-		some(h.clients), some(h.usernames), some(h.userAgents), some(h.requestIDs), some(h.successes),
-	}
+// groups writes the changes of groups.
+func (a *arguments) groups(groups []repository.GroupChange) {
+	type change = repository.GroupChange
+	byteas(a, groups, func(g *change) [32]byte { return g.Key.Digest() })
+	texts(a, groups, func(g *change) string { return rows.Labels(g.Key) })
+	texts(a, groups, func(g *change) string { return g.Key.Job() })
+	booleans(a, groups, func(g *change) bool { return g.Delete })
+	booleans(a, groups, func(g *change) bool { return g.Reset })
+	booleans(a, groups, func(g *change) bool { return g.Replace })
+	booleans(a, groups, func(g *change) bool { return g.Pushed })
+	booleans(a, groups, func(g *change) bool { return g.Failed })
+	jsons(a, groups, func(g *change) []byte { return rows.OrEmpty(g.Families) })
+	uuids(a, groups, func(g *change) [16]byte { return [16]byte(g.FamilySet[:16]) })
+	optionalTexts(a, groups, func(g *change) string {
+		if len(g.Cleared) == 0 {
+			return ""
+		}
+		names, _ := json.Marshal(g.Cleared) // strings cannot fail
+		return string(names)
+	})
 }
 
-// some makes a nil slice an empty one: NULL is no array.
-func some[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
+// history writes the rows of the history.
+func (a *arguments) history(history []repository.HistoryRow, groups []repository.GroupChange) {
+	type row = repository.HistoryRow
+	byteas(a, history, func(r *row) [32]byte { return r.Key.Digest() })
+	texts(a, history, func(r *row) string { return rows.Labels(r.Key) })
+	texts(a, history, func(r *row) string { return r.Key.Job() })
+	texts(a, history, func(r *row) string { return string(r.Method) })
+	texts(a, history, func(r *row) string { return rows.Outcome(r.Accepted) })
+	optionalTexts(a, history, func(r *row) string { return rows.Clean(r.Reason, rows.MaxReason) })
+	integers(a, history, func(r *row) int { return r.Affected }) // AsExists is negative
+	inGroups := sharedFamilies(history, groups)
+	integers(a, inGroups, func(i *int) int { return *i })
+	i := -1
+	jsons(a, history, func(r *row) []byte {
+		if i++; inGroups[i] >= 0 || len(r.Families) == 0 {
+			return nil
+		}
+		return r.Families
+	})
+	integers(a, history, func(r *row) int { return r.Series })
+	integers(a, history, func(r *row) int { return r.Bytes })
+	optionalTexts(a, history, func(r *row) string { return rows.Clean(r.Client, rows.MaxHeader) })
+	optionalTexts(a, history, func(r *row) string { return rows.Clean(r.Username, rows.MaxHeader) })
+	optionalTexts(a, history, func(r *row) string { return rows.Clean(r.UserAgent, rows.MaxHeader) })
+	optionalTexts(a, history, func(r *row) string { return rows.Clean(r.ID, rows.MaxHeader) })
+	optionalBooleans(a, history, func(r *row) *bool { return r.Success })
 }
+
+// sharedFamilies returns for each row the number, from 1, of the group whose
+// families are the row's, too, or -1: most pushes are what their group becomes.
+func sharedFamilies(history []repository.HistoryRow, groups []repository.GroupChange) []int {
+	byFamilies := make(map[*byte]int, len(groups))
+	for i := range groups {
+		if f := groups[i].Families; len(f) > 0 {
+			byFamilies[&f[0]] = i + 1
+		}
+	}
+	shared := make([]int, len(history))
+	for i := range history {
+		shared[i] = -1
+		if f := history[i].Families; len(f) > 0 {
+			if group, ok := byFamilies[&f[0]]; ok && len(groups[group-1].Families) == len(f) {
+				shared[i] = group
+			}
+		}
+	}
+	return shared
+}
+
+func compareDigests(x, y [32]byte) int { return bytes.Compare(x[:], y[:]) }
 
 // DeleteGroups implements repository.Store.
 func (s *Store) DeleteGroups(ctx context.Context, id uuid.UUID, deadline time.Time, d repository.Deletion) error {
@@ -254,7 +239,7 @@ func (s *Store) DeleteGroups(ctx context.Context, id uuid.UUID, deadline time.Ti
 	var labels, job *string
 	if d.Method != repository.Wipe {
 		k := d.Key.Digest()
-		key, labels, job = k[:], optional(labelCache{}.json(d.Key)), optional(d.Key.Job())
+		key, labels, job = k[:], optional(rows.Labels(d.Key)), optional(d.Key.Job())
 	}
 	digests := [][]byte{}
 	if d.ID != "" {
@@ -315,8 +300,10 @@ func (s *Store) Answers(ctx context.Context, digests [][32]byte) (map[[32]byte]r
 	return answers, wrap(err)
 }
 
-func digest(s string) []byte {
-	d := sha256.Sum256([]byte(s))
+func digest(s string) [32]byte { return sha256.Sum256([]byte(s)) }
+
+func digestBytes(s string) []byte {
+	d := digest(s)
 	return d[:]
 }
 
@@ -326,16 +313,4 @@ func optional(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-// labelCache renders each key's labels once per commit.
-type labelCache map[exposition.Digest]string
-
-func (c labelCache) json(k exposition.GroupingKey) string {
-	if s, ok := c[k.Digest()]; ok {
-		return s
-	}
-	s := rows.Labels(k)
-	c[k.Digest()] = s
-	return s
 }

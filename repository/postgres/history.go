@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -49,6 +51,7 @@ func (s *Store) History(ctx context.Context, after int64, yield func(repository.
 // completeRow fills in what has no column type of its own.
 func completeRow(r *repository.HistoryRow, labels []byte, commit string) error {
 	var err error
+	r.Families = bytes.TrimRight(r.Families, " ")
 	if r.Commit, err = uuid.Parse(commit); err != nil {
 		return fmt.Errorf("read commit_id: %w", err)
 	}
@@ -129,6 +132,6 @@ func copiedRow(r *repository.HistoryRow) []any {
 		key, labels, job = digest[:], optional(rows.Labels(r.Key)), optional(r.Key.Job())
 	}
 	return []any{r.Seq, r.At, key, labels, job, string(r.Method), rows.Outcome(r.Accepted), optional(r.Reason), r.Success, r.Affected,
-		optional(string(r.Families)), r.Series, r.Bytes, optional(r.Client), optional(r.Username), optional(r.UserAgent),
+		optional(string(padded(slices.Clone(r.Families), len(r.Families)))), r.Series, r.Bytes, optional(r.Client), optional(r.Username), optional(r.UserAgent),
 		r.Replica, r.Commit.String(), optional(r.ID)}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/internal/rows"
 )
 
 // tx is a repository.Tx: a transaction that holds locks over several round
@@ -67,9 +68,9 @@ func (t *tx) lockJobs(ctx context.Context, epoch int64, jobs []string) (map[stri
 	digests := make([][]byte, len(jobs))
 	locks := make([]int64, len(jobs))
 	for i, job := range jobs {
-		digests[i] = digest(job)
-		names[[32]byte(digests[i])] = job
-		locks[i] = int64(binary.BigEndian.Uint64(digests[i]))
+		d := digest(job)
+		digests[i], names[d] = d[:], job
+		locks[i] = int64(binary.BigEndian.Uint64(d[:]))
 	}
 	slices.Sort(locks)
 	rows, err := t.Query(ctx, `SELECT job, shape FROM lock_jobs($1::bigint, $2::timestamptz, $3::bigint[], $4::bytea[])`,
@@ -128,12 +129,12 @@ func (t *tx) Claim(ctx context.Context, names []repository.Claim, job repository
 	digests, owned := make([][]byte, len(names)), make([]string, len(names))
 	owners, types, mixed := make([]string, len(names)), make([]string, len(names)), make([]bool, len(names))
 	for i, n := range names {
-		digests[i], owned[i], owners[i], types[i], mixed[i] = digest(n.Name), n.Name, n.Owner, n.Type.String(), n.Mixed
+		digests[i], owned[i], owners[i], types[i], mixed[i] = digestBytes(n.Name), n.Name, n.Owner, n.Type.String(), n.Mixed
 	}
 	var epoch int64
 	err := t.QueryRow(ctx, `SELECT claim($1::bytea[], $2::text[], $3::text[], $4::text[], $5::boolean[],
 		$6::bytea, $7::text, $8::bytea, $9::boolean)`,
-		digests, owned, owners, types, mixed, digest(job.Job), job.Job, digest(job.Shape), job.Shared).Scan(&epoch)
+		digests, owned, owners, types, mixed, digestBytes(job.Job), job.Job, digestBytes(job.Shape), job.Shared).Scan(&epoch)
 	return epoch, t.wrap(err)
 }
 
@@ -143,11 +144,11 @@ func (t *tx) Prune(ctx context.Context, held repository.Held) error {
 	defer cancel()
 	names := make([][]byte, len(held.Names))
 	for i, n := range held.Names {
-		names[i] = digest(n)
+		names[i] = digestBytes(n)
 	}
 	jobs, shapes := [][]byte{}, [][]byte{}
 	for _, j := range held.Shapes {
-		jobs, shapes = append(jobs, digest(j.Job)), append(shapes, digest(j.Shape))
+		jobs, shapes = append(jobs, digestBytes(j.Job)), append(shapes, digestBytes(j.Shape))
 	}
 	batch := &pgx.Batch{}
 	// NOT IN is looked up in a hash table, whatever the settings of a commit.
@@ -168,7 +169,10 @@ func (t *tx) Prune(ctx context.Context, held repository.Held) error {
 func (t *tx) Commit(ctx context.Context, c *repository.Commit) error {
 	ctx, cancel := t.within(ctx)
 	defer cancel()
-	if err := t.store.commit(ctx, t, c); err != nil {
+	if err := rows.CheckNUL(c.Groups); err != nil {
+		return err
+	}
+	if err := t.store.commit(ctx, t.Conn(), c); err != nil {
 		return t.wrapNotPlain(err, c)
 	}
 	if err := t.setTimes(ctx, c.Groups); err != nil {

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,6 +26,9 @@ func (s *Store) Commit(ctx context.Context, c *repository.Commit) error {
 // write does what c says and returns the keys of the groups it changes.
 func (t *tx) write(c *repository.Commit) ([]exposition.Digest, error) {
 	if err := t.checkEpoch(c.Epoch); err != nil {
+		return nil, err
+	}
+	if err := rows.CheckNUL(c.Groups); err != nil {
 		return nil, err
 	}
 	if _, known := t.store.fate.get(c.ID); known {
@@ -178,10 +180,7 @@ func (w *commitWriter) changeGroup(g *repository.GroupChange) error {
 		_, err := w.exec(`DELETE FROM push_group WHERE key = ?`, key[:])
 		return err
 	}
-	row := stored{families: orEmptyObject(g.Families), times: []byte("{}")}
-	if hasNUL(row.families) {
-		return errNUL
-	}
+	row := stored{families: rows.OrEmpty(g.Families), times: []byte("{}")}
 	if g.Times != nil {
 		return w.restoreGroup(g, row.families)
 	}
@@ -413,36 +412,6 @@ func (s *Store) Answers(ctx context.Context, digests [][32]byte) (map[[32]byte]r
 		return nil
 	})
 	return answers, err
-}
-
-// errNUL is what PostgreSQL says to NUL, too: what one database takes must be
-// taken by the other.
-var errNUL = fmt.Errorf("%w: NUL cannot be stored", repository.ErrData)
-
-// hasNUL reports whether a string in the JSON has NUL, which JSON can only
-// write as \u0000.
-func hasNUL(json []byte) bool {
-	for {
-		i := bytes.Index(json, []byte(`u0000`))
-		if i < 0 {
-			return false
-		}
-		backslashes := 0
-		for backslashes < i && json[i-1-backslashes] == '\\' {
-			backslashes++
-		}
-		if backslashes%2 == 1 {
-			return true
-		}
-		json = json[i+len(`u0000`):]
-	}
-}
-
-func orEmptyObject(families []byte) []byte {
-	if len(families) == 0 {
-		return []byte("{}")
-	}
-	return families
 }
 
 // optional makes an empty string NULL.

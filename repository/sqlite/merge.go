@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/internal/rows"
 )
 
 // merge returns what a change that keeps the families it does not name makes
@@ -16,7 +17,7 @@ func merge(old stored, g *repository.GroupChange) (stored, error) {
 	if err := json.Unmarshal(old.families, &families); err != nil {
 		return stored{}, fmt.Errorf("%w: the stored families cannot be read: %w", repository.ErrData, err)
 	}
-	if err := json.Unmarshal(orEmptyObject(g.Families), &changed); err != nil {
+	if err := json.Unmarshal(rows.OrEmpty(g.Families), &changed); err != nil {
 		return stored{}, fmt.Errorf("%w: read families: %w", repository.ErrData, err)
 	}
 	for _, name := range g.Cleared {
@@ -25,7 +26,7 @@ func merge(old stored, g *repository.GroupChange) (stored, error) {
 	for name := range changed {
 		delete(families, name)
 	}
-	row := stored{families: orEmptyObject(g.Families), times: old.times}
+	row := stored{families: rows.OrEmpty(g.Families), times: old.times}
 	if g.Pushed {
 		var err error
 		if row.times, err = olderTimes(families, old); err != nil {

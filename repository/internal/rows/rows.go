@@ -25,8 +25,7 @@ func Outcome(accepted bool) string {
 
 // Labels is a grouping key's labels as JSON.
 func Labels(k exposition.GroupingKey) string {
-	b, _ := json.Marshal(k.Map()) // strings cannot fail
-	return string(b)
+	return string(k.AppendJSON(nil))
 }
 
 // Key reads what Labels returned.
