@@ -16,12 +16,15 @@ type Claim struct {
 }
 
 // Claims returns the claims of a family.
-func Claims(f Family) []Claim {
-	var claims []Claim
-	for _, name := range exposedNames(f.Name, f.Type) {
-		claims = append(claims, Claim{name, f.Name, f.Type})
+func Claims(f Family) []Claim { return AppendClaims(nil, &f) }
+
+// AppendClaims appends the claims of a family.
+func AppendClaims(dst []Claim, f *Family) []Claim {
+	dst = append(dst, Claim{f.Name, f.Name, f.Type})
+	for _, suffix := range suffixes(f.Type) {
+		dst = append(dst, Claim{f.Name + suffix, f.Name, f.Type})
 	}
-	return claims
+	return dst
 }
 
 // exposedNames returns the names that a family claims, its own first.

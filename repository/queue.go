@@ -48,19 +48,26 @@ type op struct {
 }
 
 func newOp(p Push, deadline time.Time, payload Payload) *op {
-	o := &op{Push: p, deadline: deadline, done: make(chan error, 1), success: Verdict(p.Families)}
-	for _, f := range p.Families {
-		if len(f.Metrics) == 0 {
+	o := &op{
+		Push: p, deadline: deadline, done: make(chan error, 1), success: Verdict(p.Families),
+		kept: p.Families, claims: make([]exposition.Claim, 0, len(p.Families)+8),
+	}
+	if slices.ContainsFunc(p.Families, isEmpty) {
+		o.kept = slices.DeleteFunc(slices.Clone(p.Families), isEmpty)
+	}
+	for i := range p.Families {
+		f := &p.Families[i]
+		if isEmpty(*f) {
 			o.cleared = append(o.cleared, f.Name)
 			continue
 		}
-		o.kept = append(o.kept, f)
 		if p.Refused == nil {
-			o.claims = append(o.claims, exposition.Claims(f)...)
+			o.claims = exposition.AppendClaims(o.claims, f)
 		}
-		o.series += exposition.SeriesCount(f)
+		o.series += exposition.SeriesCount(*f)
 	}
-	o.stored = exposition.AppendFamilies(nil, o.kept)
+	// The JSON of most pushes is about as long as the text is.
+	o.stored = exposition.AppendFamilies(make([]byte, 0, p.Bytes+p.Bytes/8+64), o.kept)
 	switch {
 	case payload == PayloadNone || len(p.Families) == 0:
 	case payload == PayloadValues:
@@ -72,6 +79,9 @@ func newOp(p Push, deadline time.Time, payload Payload) *op {
 	}
 	return o
 }
+
+// isEmpty reports whether a POST of the family removes it.
+func isEmpty(f exposition.Family) bool { return len(f.Metrics) == 0 }
 
 // refuse makes a refusal final.
 func (o *op) refuse(err error) {
