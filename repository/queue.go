@@ -22,6 +22,8 @@ const (
 	// begins beside it: fewer and larger commits cost everybody less, but a slow
 	// one must not hold up the others.
 	patience = 20 * time.Millisecond
+	// enough ops are worth a commit of their own beside the one in flight.
+	enough = 20
 )
 
 // op is a push, or the deletion of one group, on its way into a commit.
@@ -125,11 +127,12 @@ type queue struct {
 	ops    []*op
 	bytes  int
 	filled chan struct{} // has room for one token: "look at ops"
+	many   chan struct{} // likewise: "there are enough of them"
 	turn   chan struct{} // has a token while a commit is in flight
 }
 
 func newQueue() *queue {
-	return &queue{filled: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
+	return &queue{filled: make(chan struct{}, 1), many: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
 }
 
 // put adds an op and reports whether there was room.
@@ -145,9 +148,17 @@ func (q *queue) put(o *op) bool {
 	return true
 }
 
+// wake tells the committers of what waits.
 func (q *queue) wake() {
+	signal(q.filled)
+	if len(q.ops) >= enough {
+		signal(q.many)
+	}
+}
+
+func signal(c chan struct{}) {
 	select {
-	case q.filled <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -171,7 +182,7 @@ func (q *queue) take(ctx context.Context) (ops []*op, done func()) {
 }
 
 // awaitTurn returns at the end of the commit in flight, but waits no longer
-// than its patience.
+// than its patience, nor when enough wait.
 func (q *queue) awaitTurn(ctx context.Context) (done func()) {
 	done = func() { <-q.turn }
 	select {
@@ -181,13 +192,19 @@ func (q *queue) awaitTurn(ctx context.Context) (done func()) {
 	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	select {
-	case q.turn <- struct{}{}:
-		return done
-	case <-timer.C:
-	case <-ctx.Done():
+	for {
+		select {
+		case q.turn <- struct{}{}:
+			return done
+		case <-q.many:
+			if q.len() < enough { // others took them
+				continue
+			}
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		return func() {}
 	}
-	return func() {}
 }
 
 func (q *queue) pop() []*op {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestTurns protects the size of commits, which is what makes them cheap, and
-// pushes that come while a commit is stuck.
+// TestTurns protects the size of commits, which is what makes them cheap, the
+// use of all processors, and pushes that come while a commit is stuck.
 func TestTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -42,5 +42,19 @@ func TestTurns(t *testing.T) {
 		if n := <-taken; n != 2 || time.Since(start) > 0 {
 			t.Errorf("at the end of a commit %d ops were taken after %v, want both that wait at once", n, time.Since(start))
 		}
+
+		put()
+		_, done = q.take(t.Context())
+		put()
+		go take()
+		synctest.Wait()
+		start = time.Now()
+		for range enough - 1 {
+			put()
+		}
+		if n := <-taken; n != enough || time.Since(start) > 0 {
+			t.Errorf("beside a commit %d ops were taken after %v, want all at once as they are many", n, time.Since(start))
+		}
+		done()
 	})
 }
