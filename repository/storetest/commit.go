@@ -21,12 +21,13 @@ func NewCommit(t testing.TB, epoch int64, deadline time.Time, method repository.
 	must(t, err)
 	for _, path := range paths {
 		k := key(t, path)
-		c.Groups = append(c.Groups, change(method, k, families))
+		g := change(method, k, families)
+		c.Groups = append(c.Groups, g)
 		row := repository.HistoryRow{Request: repository.Request{Method: method}, Key: k, Accepted: true, Affected: 1}
 		if method == repository.Delete {
 			row.Affected = repository.AsExists
 		} else {
-			row.Families = exposition.AppendFamilies(nil, families)
+			row.Families = g.Families // as of a Repository: the very same bytes
 		}
 		c.History = append(c.History, row)
 	}
@@ -38,7 +39,7 @@ func NewCommit(t testing.TB, epoch int64, deadline time.Time, method repository.
 }
 
 func change(method repository.Method, k exposition.GroupingKey, families []exposition.Family) repository.GroupChange {
-	g := repository.GroupChange{Key: k, Families: exposition.AppendFamilies(nil, families)}
+	g := repository.GroupChange{Key: k, Families: exposition.AppendFamilies(nil, families), FamilySet: exposition.FamilySet(families)}
 	switch method {
 	case repository.Delete:
 		g.Delete, g.Reset = true, true

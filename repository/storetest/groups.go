@@ -50,10 +50,17 @@ func testPost(t *testing.T, r *replica) {
 	if len(times) != 2 || !times["c"].Equal(first) || !times["d"].Equal(g.PushTime) {
 		t.Errorf("family times are %v, want c at %s and d at %s", times, first, g.PushTime)
 	}
-	r.do(repository.Post, "a 4\nc 4\nd 4\n", "job/a")
-	r.expect(map[string]string{"job/a": "a=4 c=4 d=4"})
-	if times := r.group("job/a").FamilyTimes; len(times) != 0 {
-		t.Errorf("family times are %v though all were pushed", times)
+	for _, value := range []string{"4", "5"} { // after other names, and after the same ones
+		r.do(repository.Post, strings.ReplaceAll("a V\nc V\nd V\n", "V", value), "job/a")
+		r.expect(map[string]string{"job/a": strings.ReplaceAll("a=V c=V d=V", "V", value)})
+		if times := r.group("job/a").FamilyTimes; len(times) != 0 {
+			t.Errorf("family times are %v though all were pushed", times)
+		}
+	}
+	r.do(repository.Post, "a 6\nc 6\ne 6\n", "job/a") // as many, but other names
+	r.expect(map[string]string{"job/a": "a=6 c=6 d=5 e=6"})
+	if times := r.group("job/a").FamilyTimes; len(times) != 1 {
+		t.Errorf("family times are %v, want that of d", times)
 	}
 }
 
