@@ -40,8 +40,8 @@ type op struct {
 	success *bool               // what they say of the run
 	claims  []exposition.Claim
 	series  int
-	// discarded is a push whose data the database refused: only its history row
-	// is written.
+	// discarded is a push that is malformed, or whose data the database refused:
+	// only its history row is written.
 	discarded bool
 
 	// What an attempt to commit it finds; the next one begins anew.
@@ -52,7 +52,7 @@ type op struct {
 func newOp(p Push, deadline time.Time, payload Payload) *op {
 	o := &op{
 		Push: p, deadline: deadline, done: make(chan error, 1), success: Verdict(p.Families),
-		kept: p.Families, claims: make([]exposition.Claim, 0, len(p.Families)+8),
+		kept: p.Families, claims: make([]exposition.Claim, 0, len(p.Families)+8), discarded: p.Malformed,
 	}
 	if slices.ContainsFunc(p.Families, isEmpty) {
 		o.kept = slices.DeleteFunc(slices.Clone(p.Families), isEmpty)
