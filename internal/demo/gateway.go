@@ -1,0 +1,178 @@
+package demo
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
+)
+
+// gateway does what a gateway does with requests.
+type gateway struct {
+	rand   *rand.Rand
+	seq    int64
+	groups map[exposition.Digest]exposition.Group
+	state  *exposition.State // the same groups, for checks
+}
+
+func newGateway(seed uint64) *gateway {
+	return &gateway{
+		rand:   rand.New(rand.NewPCG(seed, 1<<63)),
+		groups: map[exposition.Digest]exposition.Group{},
+		state:  exposition.NewState(),
+	}
+}
+
+// sorted returns the groups that exist, by key.
+func (g *gateway) sorted() []exposition.Group {
+	groups := make([]exposition.Group, 0, len(g.groups))
+	for _, group := range g.groups {
+		groups = append(groups, group)
+	}
+	slices.SortFunc(groups, byKey)
+	return groups
+}
+
+// apply answers a request, and returns its rows in the history.
+func (g *gateway) apply(e event) ([]repository.HistoryRow, error) {
+	row := repository.HistoryRow{
+		Request: repository.Request{Method: e.method, Client: e.by.address, Username: e.by.user, UserAgent: e.by.agent, Bytes: len(e.body)},
+		At:      e.at, Accepted: true, Affected: 1, Commit: uuid.UUID(g.random()),
+		Replica: fmt.Sprintf("gateway-%d:9091", 1+g.rand.IntN(3)),
+	}
+	if id := g.random(); e.by.proxied {
+		row.ID = hex.EncodeToString(id[:])
+	}
+	if e.method == repository.Wipe {
+		row.Affected = len(g.groups)
+		g.remove(g.sorted()...)
+		return g.number(row), nil
+	}
+	var err error
+	if row.Key, err = exposition.ParseGroupingKey(e.path, exposition.LegacyNames); err != nil {
+		return nil, err
+	}
+	if e.method == repository.Delete {
+		return g.number(g.delete(row, e.recursive)...), nil
+	}
+	if err := g.push(&row, e.body); err != nil {
+		return nil, fmt.Errorf("push to %s: %w", row.Key, err)
+	}
+	return g.number(row), nil
+}
+
+// random is what commits and requests are named by.
+func (g *gateway) random() (id [16]byte) {
+	binary.LittleEndian.PutUint64(id[:8], g.rand.Uint64())
+	binary.LittleEndian.PutUint64(id[8:], g.rand.Uint64())
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // version 4
+	return id
+}
+
+// number gives the rows their place in the history.
+func (g *gateway) number(rows ...repository.HistoryRow) []repository.HistoryRow {
+	for i := range rows {
+		g.seq++
+		rows[i].Seq = g.seq
+	}
+	return rows
+}
+
+// delete removes the group of the row, or all that have its labels, and returns
+// a row for each.
+func (g *gateway) delete(row repository.HistoryRow, recursive bool) []repository.HistoryRow {
+	if !recursive {
+		group, ok := g.groups[row.Key.Digest()]
+		if !ok {
+			row.Affected = 0
+			return []repository.HistoryRow{row}
+		}
+		g.remove(group)
+		return []repository.HistoryRow{row}
+	}
+	var rows []repository.HistoryRow
+	for _, group := range g.sorted() {
+		if !contains(group.Key, row.Key) {
+			continue
+		}
+		g.remove(group)
+		rows = append(rows, row)
+		rows[len(rows)-1].Key = group.Key
+	}
+	return rows
+}
+
+// contains reports whether the key has all labels of the other.
+func contains(key, other exposition.GroupingKey) bool {
+	for _, l := range other.Labels() {
+		if !slices.Contains(key.Labels(), l) {
+			return false
+		}
+	}
+	return true
+}
+
+func (g *gateway) remove(groups ...exposition.Group) {
+	var digests []exposition.Digest
+	for _, group := range groups {
+		digests = append(digests, group.Key.Digest())
+		delete(g.groups, group.Key.Digest())
+	}
+	g.state.Apply(exposition.Change{Deleted: digests})
+}
+
+// push stores a push, or refuses it, and completes its row. It returns an error
+// for a body that cannot be read.
+func (g *gateway) push(row *repository.HistoryRow, text string) error {
+	families, err := exposition.ParseText(strings.NewReader(text), exposition.LegacyNames)
+	if err != nil {
+		return err
+	}
+	group := g.groups[row.Key.Digest()]
+	group.Key = row.Key
+	families, refused := exposition.Normalize(row.Key, families, exposition.Rules{})
+	if refused == nil {
+		row.Families = exposition.AppendFamilies(nil, families)
+		for _, f := range families {
+			row.Series += exposition.SeriesCount(f)
+		}
+		refused = g.state.CheckNames(row.Key, row.Method == repository.Put, families)
+	}
+	if refused != nil {
+		row.Accepted, row.Reason = false, refused.Error()
+		group.PushFailureTime = row.At
+	} else {
+		store(&group, row.Method, families, row.At)
+	}
+	g.groups[row.Key.Digest()] = group
+	g.state.Apply(exposition.Change{Groups: []exposition.Group{group}})
+	return nil
+}
+
+// store changes the group's families as the method says. What both share is
+// never changed.
+func store(group *exposition.Group, method repository.Method, families []exposition.Family, at time.Time) {
+	times := map[string]time.Time{}
+	if method == repository.Post {
+		for _, f := range group.Families {
+			if slices.ContainsFunc(families, func(n exposition.Family) bool { return n.Name == f.Name }) {
+				continue
+			}
+			families = append(families, f)
+			times[f.Name] = group.PushTime
+			if older, ok := group.FamilyTimes[f.Name]; ok {
+				times[f.Name] = older
+			}
+		}
+		slices.SortFunc(families, func(a, b exposition.Family) int { return strings.Compare(a.Name, b.Name) })
+	}
+	group.Families, group.FamilyTimes, group.PushTime = families, times, at
+}
