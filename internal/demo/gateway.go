@@ -150,6 +150,7 @@ func (g *gateway) push(row *repository.HistoryRow, text string) error {
 		row.Accepted, row.Reason = false, refused.Error()
 		group.PushFailureTime = row.At
 	} else {
+		row.Success = repository.Verdict(families)
 		store(&group, row.Method, families, row.At)
 	}
 	g.groups[row.Key.Digest()] = group
