@@ -35,6 +35,7 @@ func (a *app) build(ctx context.Context) error {
 		Committers:   c.committers,
 		MaxStaleness: c.maxStaleness,
 		Retention:    time.Duration(c.retention),
+		Payload:      c.payload,
 	})
 	if a.api, err = api.New(a.gateway, options); err != nil {
 		a.gateway.Close()
