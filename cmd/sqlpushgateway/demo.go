@@ -55,14 +55,18 @@ func fillDemo(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return err
 	}
 	defer r.Close()
-	d := &demonstration{to: r.Repository, progress: newProgress(stderr, "rows of the history", 0)}
-	if err := d.refuseUsed(ctx); err != nil {
+	p := newProgress(stderr, "rows of the history", 0)
+	rows, groups, err := demo.Fill(ctx, r.Repository, func(yield func(repository.HistoryRow) error) ([]exposition.Group, error) {
+		return demo.Generate(options, yield)
+	}, p.add)
+	p.end()
+	switch {
+	case errors.Is(err, demo.ErrUsed):
 		return fmt.Errorf("--database.url=%s: %w", &c.databaseURL, err)
-	}
-	if err := d.fill(ctx, options); err != nil {
+	case err != nil:
 		return fmt.Errorf("%w (the database is filled in part: repeat the command with an empty one)", err)
 	}
-	_, err = fmt.Fprintf(stdout, "stored %d rows of history until %s, and %d groups\n", d.rows, options.Until.Format(time.RFC3339), d.groups)
+	_, err = fmt.Fprintf(stdout, "stored %d rows of history until %s, and %d groups\n", rows, options.Until.Format(time.RFC3339), groups)
 	return err
 }
 
@@ -81,64 +85,4 @@ func (c *demoConfig) options() (demo.Options, error) {
 	}
 	o.Until = until.UTC()
 	return o, nil
-}
-
-// demonstration is the filling of a database.
-type demonstration struct {
-	to           *repository.Repository
-	progress     *progress
-	rows, groups int
-}
-
-var errUsed = errors.New("is not empty: name a database in which there is nothing")
-
-// refuseUsed returns an error unless the database is empty.
-func (d *demonstration) refuseUsed(ctx context.Context) error {
-	rows, _, err := d.to.HistorySize(ctx)
-	if err != nil {
-		return err
-	}
-	if rows > 0 {
-		return errUsed
-	}
-	return d.to.Groups(ctx, func(exposition.Group) error { return errUsed })
-}
-
-// fill stores the history and the groups.
-func (d *demonstration) fill(ctx context.Context, o demo.Options) error {
-	page := make([]repository.HistoryRow, 0, historyPage)
-	flush := func() error {
-		err := d.to.AddHistory(ctx, page)
-		d.rows += len(page)
-		d.progress.add(len(page))
-		page = page[:0]
-		return err
-	}
-	groups, err := demo.Generate(o, func(row repository.HistoryRow) error {
-		if page = append(page, row); len(page) < historyPage {
-			return nil
-		}
-		return flush()
-	})
-	if err == nil {
-		err = flush()
-	}
-	d.progress.end()
-	if err != nil {
-		return err
-	}
-	t := &transfer{to: d.to, silent: true, progress: newProgress(io.Discard, "groups", 0)}
-	err = t.run(ctx, func(yield func(exposition.Group) error) error {
-		for _, g := range groups {
-			if err := yield(g); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	for _, r := range t.refused {
-		return fmt.Errorf("group %s: %w", r.group, r.reason)
-	}
-	d.groups = t.stored
-	return err
 }

@@ -28,8 +28,8 @@ type Options struct {
 
 // Generate passes a history to yield, row by row in the order in which it
 // happened, and returns the groups that are left in the end. The rows are as a
-// Store returns them. Pushes are read and checked as those of clients are. It
-// returns the first error of yield, or one that says which push cannot be read.
+// Store returns them. Pushes are read and checked as those of clients are. The
+// error is the first one of yield.
 func Generate(o Options, yield func(repository.HistoryRow) error) ([]exposition.Group, error) {
 	until := o.Until.UTC().Truncate(time.Microsecond)
 	since := until.AddDate(0, 0, -o.Days)

@@ -32,7 +32,12 @@ func generate(t *testing.T, o demo.Options) ([]repository.HistoryRow, []expositi
 // texts has everything there is to say about the rows and groups.
 func texts(rows []repository.HistoryRow, groups []exposition.Group) (all []string) {
 	for _, r := range rows {
-		all = append(all, fmt.Sprintf("%+v %s", r, r.Families))
+		verdict := "none"
+		if r.Success != nil {
+			verdict = fmt.Sprint(*r.Success)
+		}
+		r.Success = nil
+		all = append(all, fmt.Sprintf("%+v %s %s", r, verdict, r.Families))
 	}
 	for _, g := range groups {
 		all = append(all, describe(g)+fmt.Sprint(g.PushTime, g.PushFailureTime, g.FamilyTimes))

@@ -63,9 +63,7 @@ func (g *gateway) apply(e event) ([]repository.HistoryRow, error) {
 	if e.method == repository.Delete {
 		return g.number(g.delete(row, e.recursive)...), nil
 	}
-	if err := g.push(&row, e.body); err != nil {
-		return nil, fmt.Errorf("push to %s: %w", row.Key, err)
-	}
+	g.push(&row, e.body)
 	return g.number(row), nil
 }
 
@@ -129,25 +127,25 @@ func (g *gateway) remove(groups ...exposition.Group) {
 	g.state.Apply(exposition.Change{Deleted: digests})
 }
 
-// push stores a push, or refuses it, and completes its row. It returns an error
-// for a body that cannot be read.
-func (g *gateway) push(row *repository.HistoryRow, text string) error {
+// push stores a push, or refuses it, and completes its row.
+func (g *gateway) push(row *repository.HistoryRow, text string) {
 	families, err := exposition.ParseText(strings.NewReader(text), exposition.LegacyNames)
 	if err != nil {
-		return err
+		row.Accepted, row.Reason, row.Affected = false, err.Error(), 0
+		return
 	}
 	group := g.groups[row.Key.Digest()]
 	group.Key = row.Key
-	families, refused := exposition.Normalize(row.Key, families, exposition.Rules{})
-	if refused == nil {
+	families, err = exposition.Normalize(row.Key, families, exposition.Rules{})
+	if err == nil {
 		row.Families = exposition.AppendFamilies(nil, families)
 		for _, f := range families {
 			row.Series += exposition.SeriesCount(f)
 		}
-		refused = g.state.CheckNames(row.Key, row.Method == repository.Put, families)
+		err = g.state.CheckNames(row.Key, row.Method == repository.Put, families)
 	}
-	if refused != nil {
-		row.Accepted, row.Reason = false, refused.Error()
+	if err != nil {
+		row.Accepted, row.Reason = false, err.Error()
 		group.PushFailureTime = row.At
 	} else {
 		row.Success = repository.Verdict(families)
@@ -155,7 +153,6 @@ func (g *gateway) push(row *repository.HistoryRow, text string) error {
 	}
 	g.groups[row.Key.Digest()] = group
 	g.state.Apply(exposition.Change{Groups: []exposition.Group{group}})
-	return nil
 }
 
 // store changes the group's families as the method says. What both share is

@@ -72,17 +72,22 @@ func timestamps(d *day) {
 	}
 }
 
-// doubles come from a script that now and then lists a queue twice.
-func doubles(d *day) {
+// queues is a script that now and then lists a queue twice, or pushes an error
+// message of its own.
+func queues(d *day) {
 	for hour := 0; hour < 24; hour += 2 {
 		b, at := &body{}, d.at(hour, 50)
 		b.family("gauge", "queue_length", "Messages that wait.")
-		queues := []string{"mail", "print"}
+		names := []string{"mail", "print"}
 		if d.chance(4) {
-			queues = append(queues, "mail")
+			names = append(names, "mail")
 		}
-		for _, queue := range queues {
-			b.sample("queue_length", fmt.Sprintf("queue=%q", queue), float64(d.rand.IntN(50)))
+		for _, name := range names {
+			b.sample("queue_length", fmt.Sprintf("queue=%q", name), float64(d.rand.IntN(50)))
+		}
+		if d.chance(1) {
+			b = &body{}
+			b.WriteString("queues: connection refused\n")
 		}
 		d.send(at, watcher, repository.Post, "job/queues", b)
 	}

@@ -13,7 +13,7 @@ import (
 func stories() []func(*day) {
 	return []func(*day){
 		nightlyExport, backups, builds, salesReport, invoiceMailer, warehouseLoad, payments,
-		typeChange, timestamps, doubles, cleaning,
+		typeChange, timestamps, queues, cleaning,
 	}
 }
 
