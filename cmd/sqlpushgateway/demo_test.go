@@ -6,9 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/sqlpushgateway/sqlpushgateway/internal/pgtest"
-	"github.com/sqlpushgateway/sqlpushgateway/repository/postgres"
 )
 
 func TestErrorsOfDemoAreOneLine(t *testing.T) {
@@ -42,25 +39,18 @@ func TestErrorsOfDemoAreOneLine(t *testing.T) {
 
 func TestDemoFillsOnlyAnEmptyDatabase(t *testing.T) {
 	t.Parallel()
-	for name, url := range map[string]string{
-		"SQLite":     "sqlite:" + filepath.Join(t.TempDir(), "new", "demo.db"),
-		"PostgreSQL": pgtest.New(t, postgres.Migrate),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			args := []string{"demo", "--database.url=" + url, "--days=14", "--until=2026-01-31T12:00:00+01:00"}
-			var stdout, stderr bytes.Buffer
-			if code := run(t.Context(), args, &stdout, &stderr); code != 0 || stderr.Len() > 0 || !strings.HasSuffix(stdout.String(), " rows of history until 2026-01-31T11:00:00Z, and 18 groups\n") {
-				t.Fatalf("got exit code %d, %q and %q", code, stdout.String(), stderr.String())
-			}
-			if code := run(t.Context(), args, &stdout, &stderr); code != 1 || !strings.HasSuffix(stderr.String(), ": is not empty: name a database in which there is nothing\n") {
-				t.Errorf("the second time got exit code %d and %q", code, stderr.String())
-			}
-			a := startApp(t, url)
-			waitUntil(t, a.url+"/-/ready", http.StatusOK)
-			if got := mustAsk(t, http.MethodGet, a.url+"/metrics", ""); !strings.Contains(got.body, `job_success{instance="",job="nightly_export"} `) {
-				t.Errorf("a gateway exposes %q", got.body)
-			}
-		})
+	url := "sqlite:" + filepath.Join(t.TempDir(), "new", "demo.db")
+	args := []string{"demo", "--database.url=" + url, "--days=14", "--until=2026-01-31T12:00:00+01:00"}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), args, &stdout, &stderr); code != 0 || stderr.Len() > 0 || !strings.HasSuffix(stdout.String(), " rows of history until 2026-01-31T11:00:00Z, and 18 groups\n") {
+		t.Fatalf("got exit code %d, %q and %q", code, stdout.String(), stderr.String())
+	}
+	if code := run(t.Context(), args, &stdout, &stderr); code != 1 || !strings.HasSuffix(stderr.String(), ": is not empty: name a database in which there is nothing\n") {
+		t.Errorf("the second time got exit code %d and %q", code, stderr.String())
+	}
+	a := startApp(t, url)
+	waitUntil(t, a.url+"/-/ready", http.StatusOK)
+	if got := mustAsk(t, http.MethodGet, a.url+"/metrics", ""); !strings.Contains(got.body, `job_success{instance="",job="nightly_export"} `) {
+		t.Errorf("a gateway exposes %q", got.body)
 	}
 }

@@ -50,7 +50,7 @@ func (h history) answers() map[string][][]string {
 		"Success rate by week":                                 successRate(of("", "", 56)),
 		"Rejected pushes by reason and client":                 h.rejections(),
 		"Pushes by hour":                                       h.byHour(),
-		"The slowest ten runs":                                 slowest(of("", "", 30)),
+		"The slowest ten runs of a week":                       slowest(of("", "", 7)),
 		"What a group looked like at a given time":             h.groupAt(now.AddDate(0, 0, -10)),
 		"First and last time a metric was seen":                firstAndLast(runs, "mails_sent_total"),
 		"Gaps between runs longer than expected":               gaps(of("backup", "", 30)),

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/internal/demo"
 	"github.com/sqlpushgateway/sqlpushgateway/internal/pgtest"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
@@ -29,6 +30,16 @@ type database interface {
 	query(t *testing.T, sql string) result
 	// usesIndexes fails the test if the query reads all of the history.
 	usesIndexes(t *testing.T, sql string)
+}
+
+// source passes on what was made already.
+func (h history) source(yield func(repository.HistoryRow) error) ([]exposition.Group, error) {
+	for _, row := range h.rows {
+		if err := yield(row); err != nil {
+			return nil, err
+		}
+	}
+	return h.groups, nil
 }
 
 // fill stores the demonstration and closes the store.
