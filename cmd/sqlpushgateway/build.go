@@ -19,6 +19,7 @@ import (
 func (a *app) build(ctx context.Context) error {
 	c := a.config
 	registry := newRegistry()
+	a.logins = newFailedLogins(registry)
 	store, err := openStore(ctx, c, a.replica(), a.logger, registry)
 	if err != nil {
 		return err

@@ -47,7 +47,7 @@ CREATE VIEW job_runs (
     series,     -- how many series were pushed
     bytes,      -- size of the body, decompressed
     samples,    -- its gauges, counters and untyped metrics: by name{label="value",…}, numbers or "NaN", "+Inf", "-Inf"; NULL if
-                -- --history.payload kept nothing
+                -- the history has nothing of it
     client,     -- address of the client
     username,   -- name of the user, if one had to log in
     user_agent, -- what the client calls itself
