@@ -40,7 +40,7 @@ func generate(o demo.Options) (h history) {
 var (
 	shortest = demo.Options{Until: now, Days: demo.MinDays, Seed: 1}
 	short    = sync.OnceValue(func() history { return generate(shortest) })
-	long     = sync.OnceValue(func() history { return generate(demo.Options{Until: now, Days: 42, Seed: 1}) })
+	long     = sync.OnceValue(func() history { return generate(demo.Options{Until: now, Days: 35, Seed: 1}) })
 )
 
 // texts has everything there is to say about the rows and groups.

@@ -20,14 +20,14 @@ type gateway struct {
 	rand   *rand.Rand
 	seq    int64
 	groups map[exposition.Digest]exposition.Group
-	state  *exposition.State // the same groups, for checks
+	types  map[string]exposition.Type // of the families that were stored last
 }
 
 func newGateway(seed uint64) *gateway {
 	return &gateway{
 		rand:   rand.New(rand.NewPCG(seed, 1<<63)),
 		groups: map[exposition.Digest]exposition.Group{},
-		state:  exposition.NewState(),
+		types:  map[string]exposition.Type{},
 	}
 }
 
@@ -53,7 +53,7 @@ func (g *gateway) apply(e event) ([]repository.HistoryRow, error) {
 	}
 	if e.method == repository.Wipe {
 		row.Affected = len(g.groups)
-		g.remove(g.sorted()...)
+		clear(g.groups)
 		return g.number(row), nil
 	}
 	var err error
@@ -88,12 +88,10 @@ func (g *gateway) number(rows ...repository.HistoryRow) []repository.HistoryRow 
 // a row for each.
 func (g *gateway) delete(row repository.HistoryRow, recursive bool) []repository.HistoryRow {
 	if !recursive {
-		group, ok := g.groups[row.Key.Digest()]
-		if !ok {
+		if _, ok := g.groups[row.Key.Digest()]; !ok {
 			row.Affected = 0
-			return []repository.HistoryRow{row}
 		}
-		g.remove(group)
+		delete(g.groups, row.Key.Digest())
 		return []repository.HistoryRow{row}
 	}
 	var rows []repository.HistoryRow
@@ -101,7 +99,7 @@ func (g *gateway) delete(row repository.HistoryRow, recursive bool) []repository
 		if !contains(group.Key, row.Key) {
 			continue
 		}
-		g.remove(group)
+		delete(g.groups, group.Key.Digest())
 		rows = append(rows, row)
 		rows[len(rows)-1].Key = group.Key
 	}
@@ -116,15 +114,6 @@ func contains(key, other exposition.GroupingKey) bool {
 		}
 	}
 	return true
-}
-
-func (g *gateway) remove(groups ...exposition.Group) {
-	var digests []exposition.Digest
-	for _, group := range groups {
-		digests = append(digests, group.Key.Digest())
-		delete(g.groups, group.Key.Digest())
-	}
-	g.state.Apply(exposition.Change{Deleted: digests})
 }
 
 // push stores a push, or refuses it, and completes its row.
@@ -142,7 +131,7 @@ func (g *gateway) push(row *repository.HistoryRow, text string) {
 		for _, f := range families {
 			row.Series += exposition.SeriesCount(f)
 		}
-		err = g.state.CheckNames(row.Key, row.Method == repository.Put, families)
+		err = g.check(row, families)
 	}
 	if err != nil {
 		row.Accepted, row.Reason = false, err.Error()
@@ -152,7 +141,27 @@ func (g *gateway) push(row *repository.HistoryRow, text string) {
 		store(&group, row.Method, families, row.At)
 	}
 	g.groups[row.Key.Digest()] = group
-	g.state.Apply(exposition.Change{Groups: []exposition.Group{group}})
+}
+
+// check returns why the families would contradict other groups. Those of types
+// that were stored before do not.
+func (g *gateway) check(row *repository.HistoryRow, families []exposition.Family) error {
+	known := !slices.ContainsFunc(families, func(f exposition.Family) bool {
+		t, ok := g.types[f.Name]
+		return !ok || t != f.Type
+	})
+	if known {
+		return nil
+	}
+	state := exposition.NewState()
+	state.Apply(exposition.Change{Groups: g.sorted()})
+	if err := state.CheckNames(row.Key, row.Method == repository.Put, families); err != nil {
+		return err
+	}
+	for _, f := range families {
+		g.types[f.Name] = f.Type
+	}
+	return nil
 }
 
 // store changes the group's families as the method says. What both share is
