@@ -25,7 +25,7 @@ func TestImports(t *testing.T) {
 		"repository/sqlite":        {"exposition", "migrations", "repository", "repository/internal/rows"},
 		"repository/storetest":     {"exposition", "repository"},
 		"api":                      {"exposition", "repository"},
-		"cmd/sqlpushgateway":       {"api", "exposition", "internal/pushgateway", "repository", "repository/postgres", "repository/sqlite"},
+		"cmd/sqlpushgateway":       {"api", "exposition", "internal/demo", "internal/pushgateway", "repository", "repository/postgres", "repository/sqlite"},
 	}
 	outside := map[string][]string{
 		"github.com/jackc/pgx/":               {"repository/postgres", "cmd/sqlpushgateway"},

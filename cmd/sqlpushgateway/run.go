@@ -26,6 +26,7 @@ func commands() []command {
 	return []command{
 		{"import", "store what a Pushgateway holds", importGroups},
 		{"copy", "copy everything from one database to another", copyDatabase},
+		{"demo", "fill an empty database with invented job runs", fillDemo},
 		{"healthcheck", "ask a running gateway whether it is ready", healthcheck},
 	}
 }
