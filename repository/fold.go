@@ -109,13 +109,10 @@ func foldAll(ops []*op) ([]GroupChange, []HistoryRow) {
 // row is the op's history row; before is what earlier ops of the commit make
 // of its group, or nil.
 func (o *op) row(before *folded) HistoryRow {
-	row := HistoryRow{Request: o.Request, Key: o.Key, Accepted: o.refusal() == nil, Series: o.series, Affected: 1}
-	if len(o.Families) > 0 {
-		row.Families = o.pushed
-	}
+	row := HistoryRow{Request: o.Request, Key: o.Key, Accepted: o.refusal() == nil, Series: o.series, Affected: 1, Families: o.pushed, Success: o.success}
 	switch {
 	case o.refusal() != nil:
-		row.Reason = o.refusal().Error()
+		row.Reason, row.Success = o.refusal().Error(), nil
 		if o.traceless() {
 			row.Affected = 0
 		}

@@ -34,7 +34,8 @@ type op struct {
 	kept    []exposition.Family // those with metrics
 	cleared []string            // names of those without
 	stored  []byte              // kept as JSON
-	pushed  []byte              // Families as JSON, for the history
+	pushed  []byte              // what the history keeps of Families, as JSON, or nil
+	success *bool               // what they say of the run
 	claims  []exposition.Claim
 	series  int
 	// discarded is a push whose data the database refused: only its history row
@@ -46,8 +47,8 @@ type op struct {
 	orphan bool  // it is refused and its group cannot even be created
 }
 
-func newOp(p Push, deadline time.Time) *op {
-	o := &op{Push: p, deadline: deadline, done: make(chan error, 1)}
+func newOp(p Push, deadline time.Time, payload Payload) *op {
+	o := &op{Push: p, deadline: deadline, done: make(chan error, 1), success: Verdict(p.Families)}
 	for _, f := range p.Families {
 		if len(f.Metrics) == 0 {
 			o.cleared = append(o.cleared, f.Name)
@@ -60,9 +61,14 @@ func newOp(p Push, deadline time.Time) *op {
 		o.series += exposition.SeriesCount(f)
 	}
 	o.stored = exposition.AppendFamilies(nil, o.kept)
-	o.pushed = o.stored
-	if len(o.cleared) > 0 {
+	switch {
+	case payload == PayloadNone || len(p.Families) == 0:
+	case payload == PayloadValues:
+		o.pushed = exposition.AppendFamilies(nil, valuesOf(p.Families))
+	case len(o.cleared) > 0:
 		o.pushed = exposition.AppendFamilies(nil, p.Families)
+	default:
+		o.pushed = o.stored
 	}
 	return o
 }
@@ -92,7 +98,7 @@ func (o *op) traceless() bool {
 	return o.orphan || o.discarded || o.Times != nil && o.refusal() != nil
 }
 
-func (o *op) size() int { return len(o.pushed) + 512 }
+func (o *op) size() int { return max(len(o.stored), len(o.pushed)) + 512 }
 
 // finish answers the op. A nil error means that it is durable: then a refused
 // push gets its refusal.

@@ -40,6 +40,8 @@ type Options struct {
 	CatchUpInterval time.Duration
 	// Retention is how long the history is kept; default 30 days.
 	Retention time.Duration
+	// Payload is what the history keeps of what was pushed; default PayloadFull.
+	Payload Payload
 	// MaintainInterval is how often old rows are trimmed; default 1 min.
 	MaintainInterval time.Duration
 }
@@ -219,7 +221,7 @@ func (r *Repository) Wipe(ctx context.Context, req Request) error {
 }
 
 func (r *Repository) submit(ctx context.Context, p Push) error {
-	o := newOp(p, commitDeadline(ctx))
+	o := newOp(p, commitDeadline(ctx), r.options.Payload)
 	if !r.queue.put(o) {
 		return fmt.Errorf("%w: too many pushes wait", ErrOverloaded)
 	}

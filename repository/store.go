@@ -158,7 +158,9 @@ type HistoryRow struct {
 	// Affected is the number of groups changed, or AsExists. A rejected push
 	// changes its group's failure time, unless it cannot even create the group.
 	Affected int
-	Families []byte // what was pushed, as of exposition.AppendFamilies; nil for none
+	// Success is the Verdict of a push that was accepted.
+	Success  *bool
+	Families []byte // what is kept of what was pushed, as of exposition.AppendFamilies; nil for nothing
 	Series   int
 	Commit   uuid.UUID
 	Replica  string

@@ -84,6 +84,7 @@ CREATE TABLE push_history (
     method     text NOT NULL CHECK (method IN ('PUT', 'POST', 'DELETE', 'WIPE')),
     outcome    text NOT NULL CHECK (outcome IN ('accepted', 'rejected')),
     reason     text,
+    success    boolean,
     affected   integer NOT NULL,
     families   json,
     series     integer NOT NULL,
@@ -97,6 +98,11 @@ CREATE TABLE push_history (
     PRIMARY KEY (seq, at)
 ) PARTITION BY RANGE (at);
 CREATE TABLE push_history_default PARTITION OF push_history DEFAULT;
+-- Each index costs every push. Jobs can be longer than an index entry.
+CREATE INDEX push_history_at ON push_history (at, seq);
+CREATE INDEX push_history_job ON push_history (hashtextextended(job, 0), at, seq);
+CREATE INDEX push_history_rejected ON push_history (at) WHERE outcome = 'rejected';
+CREATE INDEX push_history_failed ON push_history (at) WHERE success = false;
 
 -- +goose StatementBegin
 DO $$
@@ -108,6 +114,36 @@ EXCEPTION WHEN feature_not_supported OR invalid_parameter_value THEN
     NULL; -- a server built without lz4 goes on with pglz
 END $$;
 -- +goose StatementEnd
+
+COMMENT ON TABLE push_group IS 'The groups: what a scrape exposes.';
+COMMENT ON COLUMN push_group.key IS 'SHA-256 of the grouping key.';
+COMMENT ON COLUMN push_group.labels IS 'The grouping labels, job among them.';
+COMMENT ON COLUMN push_group.job IS 'The label job.';
+COMMENT ON COLUMN push_group.families IS 'The metric families, as docs/stored-json.md describes them.';
+COMMENT ON COLUMN push_group.family_times IS 'When those families were pushed that are older than pushed_at.';
+COMMENT ON COLUMN push_group.pushed_at IS 'When the last push was accepted, or NULL.';
+COMMENT ON COLUMN push_group.push_failed_at IS 'When the last push was rejected, or NULL.';
+
+COMMENT ON TABLE push_history IS 'A row for each push, delete and wipe, accepted or rejected. In a partition for each day, in UTC.';
+COMMENT ON COLUMN push_history.seq IS 'Number of the row. Changes of one group happened in this order.';
+COMMENT ON COLUMN push_history.at IS 'When it happened, by the clock of the database.';
+COMMENT ON COLUMN push_history.key IS 'SHA-256 of the grouping key. NULL for a wipe.';
+COMMENT ON COLUMN push_history.labels IS 'The grouping labels, job among them. NULL for a wipe.';
+COMMENT ON COLUMN push_history.job IS 'The label job. NULL for a wipe. Its index is found by hashtextextended(job, 0).';
+COMMENT ON COLUMN push_history.method IS 'PUT, POST, DELETE or WIPE.';
+COMMENT ON COLUMN push_history.outcome IS 'accepted or rejected.';
+COMMENT ON COLUMN push_history.reason IS 'Why it was rejected.';
+COMMENT ON COLUMN push_history.success IS 'What an accepted push says of its run: false if a sample named success or *_success is 0, else true if one is 1, else NULL.';
+COMMENT ON COLUMN push_history.affected IS 'How many groups it changed: 0 for a delete of nothing.';
+COMMENT ON COLUMN push_history.families IS 'What was pushed, as docs/stored-json.md describes it. --history.payload says how much of it is kept.';
+COMMENT ON COLUMN push_history.series IS 'How many series were pushed.';
+COMMENT ON COLUMN push_history.bytes IS 'Size of the body, decompressed.';
+COMMENT ON COLUMN push_history.client IS 'Address of the client.';
+COMMENT ON COLUMN push_history.username IS 'Name of the user, if one had to log in.';
+COMMENT ON COLUMN push_history.user_agent IS 'What the client calls itself.';
+COMMENT ON COLUMN push_history.replica IS 'The gateway that took it.';
+COMMENT ON COLUMN push_history.commit_id IS 'The commit that it was part of.';
+COMMENT ON COLUMN push_history.request_id IS 'The X-Request-Id that a trusted proxy gave it.';
 
 -- +goose Down
 DROP TABLE push_history, push_request, feed, push_group, shapes, jobs, names, incarnation, catalog;

@@ -221,7 +221,7 @@ CREATE FUNCTION commit_pushes(
     _families text[], _cleared text[],
     _h_keys bytea[], _h_labels text[], _h_jobs text[], _h_methods text[], _h_outcomes text[], _h_reasons text[],
     _h_affected integer[], _h_families text[], _h_series integer[], _h_bytes integer[],
-    _h_clients text[], _h_usernames text[], _h_user_agents text[], _h_request_ids text[]
+    _h_clients text[], _h_usernames text[], _h_user_agents text[], _h_request_ids text[], _h_successes boolean[]
 ) RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now      timestamptz;
@@ -290,14 +290,14 @@ BEGIN
     END IF;
 
     INSERT INTO push_history (seq, at, key, labels, job, method, outcome, reason, affected, families,
-                              series, bytes, client, username, user_agent, replica, commit_id, request_id)
+                              series, bytes, client, username, user_agent, replica, commit_id, request_id, success)
     SELECT nextval('push_history_seq'), now, h.key, h.labels::jsonb, h.job, h.method, h.outcome, h.reason,
            coalesce(h.affected, (h.key = ANY (existing))::integer), h.families::json,
-           h.series, h.bytes, h.client, h.username, h.user_agent, _replica, _commit, h.request_id
+           h.series, h.bytes, h.client, h.username, h.user_agent, _replica, _commit, h.request_id, h.success
     FROM unnest(_h_keys, _h_labels, _h_jobs, _h_methods, _h_outcomes, _h_reasons, _h_affected, _h_families,
-                _h_series, _h_bytes, _h_clients, _h_usernames, _h_user_agents, _h_request_ids)
+                _h_series, _h_bytes, _h_clients, _h_usernames, _h_user_agents, _h_request_ids, _h_successes)
          h (key, labels, job, method, outcome, reason, affected, families,
-            series, bytes, client, username, user_agent, request_id);
+            series, bytes, client, username, user_agent, request_id, success);
 
     IF clock_timestamp() > _not_after THEN
         RAISE EXCEPTION 'deadline passed' USING ERRCODE = 'PG002', DETAIL = extract(epoch FROM clock_timestamp())::text;

@@ -43,13 +43,14 @@ CREATE TABLE shapes (
 -- This and the history have rowids, since their rows are about as large as a
 -- page: without, they would be cut in two.
 CREATE TABLE push_group (
-    key            BLOB PRIMARY KEY,
-    labels         TEXT NOT NULL,
-    job            TEXT NOT NULL,
-    families       TEXT NOT NULL,
-    family_times   TEXT NOT NULL DEFAULT '{}',
-    pushed_at      TEXT,
-    push_failed_at TEXT
+    -- The groups: what a scrape exposes.
+    key            BLOB PRIMARY KEY,           -- SHA-256 of the grouping key
+    labels         TEXT NOT NULL,              -- the grouping labels, job among them
+    job            TEXT NOT NULL,              -- the label job
+    families       TEXT NOT NULL,              -- the metric families, as docs/stored-json.md describes them
+    family_times   TEXT NOT NULL DEFAULT '{}', -- when those families were pushed that are older than pushed_at
+    pushed_at      TEXT,                       -- when the last push was accepted, or NULL
+    push_failed_at TEXT                        -- when the last push was rejected, or NULL
 ) STRICT;
 CREATE INDEX push_group_job ON push_group (job);
 
@@ -63,26 +64,32 @@ CREATE TABLE push_request (
 CREATE INDEX push_request_at ON push_request (at);
 
 CREATE TABLE push_history (
-    seq        INTEGER PRIMARY KEY,
-    at         TEXT NOT NULL,
-    key        BLOB,
-    labels     TEXT,
-    job        TEXT,
+    -- A row for each push, delete and wipe, accepted or rejected.
+    seq        INTEGER PRIMARY KEY, -- number of the row; changes of one group happened in this order
+    at         TEXT NOT NULL,       -- when it happened
+    key        BLOB,                -- SHA-256 of the grouping key; NULL for a wipe, as labels and job
+    labels     TEXT,                -- the grouping labels, job among them
+    job        TEXT,                -- the label job
     method     TEXT NOT NULL CHECK (method IN ('PUT', 'POST', 'DELETE', 'WIPE')),
     outcome    TEXT NOT NULL CHECK (outcome IN ('accepted', 'rejected')),
-    reason     TEXT,
-    affected   INTEGER NOT NULL,
-    families   TEXT,
-    series     INTEGER NOT NULL,
-    bytes      INTEGER NOT NULL,
-    client     TEXT,
-    username   TEXT,
-    user_agent TEXT,
-    replica    TEXT NOT NULL,
-    commit_id  TEXT NOT NULL,
-    request_id TEXT
+    reason     TEXT,                -- why it was rejected
+    success    INTEGER,             -- what an accepted push says of its run: 0 if a sample named success or *_success is 0, else 1 if one is 1, else NULL
+    affected   INTEGER NOT NULL,    -- how many groups it changed: 0 for a delete of nothing
+    families   TEXT,                -- what was pushed, as docs/stored-json.md describes it; --history.payload says how much of it is kept
+    series     INTEGER NOT NULL,    -- how many series were pushed
+    bytes      INTEGER NOT NULL,    -- size of the body, decompressed
+    client     TEXT,                -- address of the client
+    username   TEXT,                -- name of the user, if one had to log in
+    user_agent TEXT,                -- what the client calls itself
+    replica    TEXT NOT NULL,       -- the gateway that took it
+    commit_id  TEXT NOT NULL,       -- the commit that it was part of
+    request_id TEXT                 -- the X-Request-Id that a trusted proxy gave it
 ) STRICT;
+-- Each index costs every push.
 CREATE INDEX push_history_at ON push_history (at);
+CREATE INDEX push_history_job ON push_history (job, at);
+CREATE INDEX push_history_rejected ON push_history (at) WHERE outcome = 'rejected';
+CREATE INDEX push_history_failed ON push_history (at) WHERE success = 0;
 
 -- +goose Down
 DROP TABLE push_history;

@@ -28,7 +28,7 @@ const commitSQL = `SELECT commit_pushes(
 	$27::text[], $28::text[],
 	$29::bytea[], $30::text[], $31::text[], $32::text[], $33::text[], $34::text[],
 	$35::integer[], $36::text[], $37::integer[], $38::integer[],
-	$39::text[], $40::text[], $41::text[], $42::text[])`
+	$39::text[], $40::text[], $41::text[], $42::text[], $43::boolean[])`
 
 // querier is a pool, a connection or a transaction.
 type querier interface {
@@ -116,6 +116,7 @@ type arguments struct {
 		families                                   []*string
 		series, bytes                              []int32
 		clients, usernames, userAgents, requestIDs []*string
+		successes                                  []*bool
 	}
 }
 
@@ -197,6 +198,7 @@ func (a *arguments) addHistory(row repository.HistoryRow, labels labelCache) {
 	h.usernames = append(h.usernames, optional(rows.Clean(row.Username, rows.MaxHeader)))
 	h.userAgents = append(h.userAgents, optional(rows.Clean(row.UserAgent, rows.MaxHeader)))
 	h.requestIDs = append(h.requestIDs, optional(rows.Clean(row.ID, rows.MaxHeader)))
+	h.successes = append(h.successes, row.Success)
 }
 
 // addRequests adds the answers of the requests that a proxy may send again.
@@ -232,7 +234,7 @@ func (a *arguments) list() []any {
 		some(g.families), some(g.cleared),
 		some(h.keys), some(h.labels), some(h.jobs), some(h.methods), some(h.outcomes), some(h.reasons),
 		some(h.affected), some(h.families), some(h.series), some(h.bytes),
-		some(h.clients), some(h.usernames), some(h.userAgents), some(h.requestIDs),
+		some(h.clients), some(h.usernames), some(h.userAgents), some(h.requestIDs), some(h.successes),
 	}
 }
 

@@ -21,7 +21,7 @@ func (s *Store) History(ctx context.Context, after int64, yield func(repository.
 	}
 	defer conn.Release()
 	found, err := conn.Query(ctx, `SELECT seq, at, labels::text, method, outcome = 'accepted', coalesce(reason, ''),
-		affected, families::text, series, bytes, coalesce(client, ''), coalesce(username, ''), coalesce(user_agent, ''),
+		success, affected, families::text, series, bytes, coalesce(client, ''), coalesce(username, ''), coalesce(user_agent, ''),
 		replica, commit_id::text, coalesce(request_id, '') FROM push_history WHERE seq > $1::bigint ORDER BY seq`, after)
 	if err != nil {
 		return wrap(err)
@@ -31,7 +31,7 @@ func (s *Store) History(ctx context.Context, after int64, yield func(repository.
 	var commit string
 	var yieldErr error
 	targets := []any{&r.Seq, &r.At, &labels, (*string)(&r.Method), &r.Accepted, &r.Reason,
-		&r.Affected, &r.Families, &r.Series, &r.Bytes, &r.Client, &r.Username, &r.UserAgent,
+		&r.Success, &r.Affected, &r.Families, &r.Series, &r.Bytes, &r.Client, &r.Username, &r.UserAgent,
 		&r.Replica, &commit, &r.ID}
 	_, err = pgx.ForEachRow(found, targets, func() error {
 		yieldErr = completeRow(&r, labels, commit)
@@ -118,8 +118,8 @@ func (s *Store) AddHistory(ctx context.Context, added []repository.HistoryRow) e
 	return wrap(tx.Commit(ctx))
 }
 
-var copiedColumns = []string{"seq", "at", "key", "labels", "job", "method", "outcome", "reason", "affected", "families",
-	"series", "bytes", "client", "username", "user_agent", "replica", "commit_id", "request_id"}
+var copiedColumns = []string{"seq", "at", "key", "labels", "job", "method", "outcome", "reason", "success", "affected",
+	"families", "series", "bytes", "client", "username", "user_agent", "replica", "commit_id", "request_id"}
 
 func copiedRow(r *repository.HistoryRow) []any {
 	var key []byte
@@ -128,7 +128,7 @@ func copiedRow(r *repository.HistoryRow) []any {
 		digest := r.Key.Digest()
 		key, labels, job = digest[:], optional(rows.Labels(r.Key)), optional(r.Key.Job())
 	}
-	return []any{r.Seq, r.At, key, labels, job, string(r.Method), rows.Outcome(r.Accepted), optional(r.Reason), r.Affected,
+	return []any{r.Seq, r.At, key, labels, job, string(r.Method), rows.Outcome(r.Accepted), optional(r.Reason), r.Success, r.Affected,
 		optional(string(r.Families)), r.Series, r.Bytes, optional(r.Client), optional(r.Username), optional(r.UserAgent),
 		r.Replica, r.Commit.String(), optional(r.ID)}
 }

@@ -245,9 +245,9 @@ func (w *commitWriter) timeAfter(last *string) *string {
 	return new(formatTime(now))
 }
 
-const addHistorySQL = `INSERT INTO push_history (seq, at, key, labels, job, method, outcome, reason, affected, families,
-	series, bytes, client, username, user_agent, replica, commit_id, request_id)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const addHistorySQL = `INSERT INTO push_history (seq, at, key, labels, job, method, outcome, reason, success, affected,
+	families, series, bytes, client, username, user_agent, replica, commit_id, request_id)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 func (w *commitWriter) addHistory() error {
 	at, commit := formatTime(w.now), w.commit.ID.String()
@@ -277,7 +277,7 @@ func (t *tx) addRow(at, commit string, key []byte, labels, job string, row *repo
 func (t *tx) insertRow(seq int64, at, commit, replica string, key []byte, labels, job string, row *repository.HistoryRow, affected int) error {
 	_, err := t.exec(addHistorySQL,
 		seq, at, key, optional(labels), optional(job), string(row.Method), rows.Outcome(row.Accepted),
-		optional(rows.Clean(row.Reason, rows.MaxReason)), affected, optional(string(row.Families)),
+		optional(rows.Clean(row.Reason, rows.MaxReason)), row.Success, affected, optional(string(row.Families)),
 		row.Series, row.Bytes, optional(rows.Clean(row.Client, rows.MaxHeader)), optional(rows.Clean(row.Username, rows.MaxHeader)),
 		optional(rows.Clean(row.UserAgent, rows.MaxHeader)), replica, commit, optional(rows.Clean(row.ID, rows.MaxHeader)))
 	return err

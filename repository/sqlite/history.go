@@ -13,7 +13,7 @@ import (
 )
 
 const historySQL = `SELECT seq, at, labels, method, outcome = 'accepted', coalesce(reason, ''),
-	affected, families, series, bytes, coalesce(client, ''), coalesce(username, ''), coalesce(user_agent, ''),
+	success, affected, families, series, bytes, coalesce(client, ''), coalesce(username, ''), coalesce(user_agent, ''),
 	replica, commit_id, coalesce(request_id, '') FROM push_history WHERE seq > ? ORDER BY seq LIMIT ?`
 
 // History implements repository.Store. It reads page by page, like Groups.
@@ -46,7 +46,7 @@ func (s *Store) historyAfter(ctx context.Context, after int64) (found []reposito
 		var at, commit string
 		var labels []byte
 		targets := []any{&r.Seq, &at, &labels, (*string)(&r.Method), &r.Accepted, &r.Reason,
-			&r.Affected, &r.Families, &r.Series, &r.Bytes, &r.Client, &r.Username, &r.UserAgent,
+			&r.Success, &r.Affected, &r.Families, &r.Series, &r.Bytes, &r.Client, &r.Username, &r.UserAgent,
 			&r.Replica, &commit, &r.ID}
 		return forEach(cells, targets, func() error {
 			if err := ended(ctx); err != nil {
