@@ -54,7 +54,7 @@ func TestSelect(t *testing.T) {
 
 func TestSelectorsThatAreNone(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "{", `a{b}`, `{a="b"} `[:4], `{a=~"("}`, "a + b", "a[5m]", "a{}\n{}", strings.Repeat("a", 5000), "a\xff"} {
+	for _, text := range []string{"", "{", `a{b}`, `{a="b"} `[:4], `{a=~"("}`, "a + b", "a[5m]", "a{}\n{}", strings.Repeat("a", 5000), `{a=~"((a{100}){10}){10}b{1000}c{1000}"}`, "a\xff"} {
 		_, err := query.ParseSelectors([]string{text})
 		if err == nil {
 			t.Errorf("%.20q is a selector", text)

@@ -3,6 +3,7 @@ package query
 import (
 	"fmt"
 	"iter"
+	"regexp/syntax"
 	"strings"
 
 	"github.com/prometheus/common/model"
@@ -10,9 +11,13 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// maxSelectorBytes bounds the selectors of a request together, and so what
-// their regular expressions cost.
-const maxSelectorBytes = 4096
+const (
+	// maxSelectorBytes bounds the selectors of a request together.
+	maxSelectorBytes = 4096
+	// maxProgram bounds the instructions of a regular expression, and so what it
+	// costs to look for it: a short one like (a{500}){2} can have many.
+	maxProgram = 10_000
+)
 
 // Selectors are those of the match[] parameters of a request. Something is
 // selected that one of them selects, and everything is if there are none. They
@@ -41,9 +46,29 @@ func ParseSelectors(texts []string) (Selectors, error) {
 		if err != nil {
 			return nil, fmt.Errorf("match[]=%s is no selector like up{job=\"backup\"}: %s", text, oneLine(err.Error()))
 		}
+		if err := checkSize(matchers); err != nil {
+			return nil, err
+		}
 		selectors = append(selectors, newSelector(matchers))
 	}
 	return selectors, nil
+}
+
+func checkSize(matchers []*labels.Matcher) error {
+	for _, m := range matchers {
+		if m.Type != labels.MatchRegexp && m.Type != labels.MatchNotRegexp {
+			continue
+		}
+		parsed, err := syntax.Parse(m.Value, syntax.Perl)
+		if err != nil {
+			return fmt.Errorf("match[]: %s: %w", m, err)
+		}
+		program, err := syntax.Compile(parsed.Simplify())
+		if err != nil || len(program.Inst) > maxProgram {
+			return fmt.Errorf("match[]: the regular expression of %s is too large: use a simpler one", m)
+		}
+	}
+	return nil
 }
 
 func newSelector(matchers []*labels.Matcher) Selector {
