@@ -53,7 +53,8 @@ func (s *Server) push(method repository.Method) echo.HandlerFunc {
 }
 
 // store reads a push and stores it. A push that contradicts itself is stored
-// too, as a failure of its group.
+// too, as a failure of its group. One that cannot be read is in the history, but
+// gets the same answer if there is no way to write that.
 func (s *Server) store(c echo.Context, method repository.Method) error {
 	r := c.Request()
 	key, err := s.groupingKey(r.URL.Path)
@@ -66,19 +67,17 @@ func (s *Server) store(c echo.Context, method repository.Method) error {
 	}
 	p := repository.Push{Request: s.request(r, method), Key: key}
 	b, err := s.openBody(c, p.ID != "")
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	families, err := s.read(c, b, &p.Request)
 	if err == nil {
-		families, err = exposition.Normalize(key, families, rules)
+		defer b.Close()
+		p.Families, err = s.read(c, b, &p.Request)
+	}
+	if err == nil {
+		p.Families, err = exposition.Normalize(key, p.Families, rules)
 	}
 	switch {
 	case err == nil:
-		p.Families = families
-	case refused(err):
-		p.Refused = err
+	case refused(err), unreadable(err):
+		p.Families, p.Refused, p.Malformed = nil, err, unreadable(err)
 	default:
 		return err
 	}
@@ -87,7 +86,10 @@ func (s *Server) store(c echo.Context, method repository.Method) error {
 		return err
 	}
 	defer cancel()
-	return s.gateway.Push(ctx, p)
+	if err := s.gateway.Push(ctx, p); !p.Malformed {
+		return err
+	}
+	return p.Refused
 }
 
 // read reads the body, and adds its size and digest to the request.
@@ -103,6 +105,13 @@ func (s *Server) read(c echo.Context, b *body, req *repository.Request) ([]expos
 // refused reports whether the error is one that the group remembers.
 func refused(err error) bool {
 	return errors.Is(err, exposition.ErrTimestamp) || errors.Is(err, exposition.ErrInconsistent)
+}
+
+// unreadable reports whether the error is about what the body says. One that is
+// too large says nothing.
+func unreadable(err error) bool {
+	_, reason := meaning(err)
+	return reason == "malformed" || reason == "compression"
 }
 
 // groupingKey reads the key from the decoded path. A path without a job name

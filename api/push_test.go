@@ -105,8 +105,8 @@ func TestBodiesOfPushes(t *testing.T) {
 			}
 			if tt.code != 200 {
 				wantLine(t, w, tt.text)
-				if len(g.pushes) > 0 {
-					t.Error("a body that cannot be read left a trace")
+				if unreadable := len(g.pushes) == 1 && g.pushes[0].Malformed && g.pushes[0].Refused != nil && g.pushes[0].Families == nil; unreadable != (tt.code == 400) {
+					t.Errorf("pushed %+v, want a body that cannot be read, unless it is too large", g.pushes)
 				}
 				return
 			}
@@ -119,6 +119,15 @@ func TestBodiesOfPushes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestUnreadableBodyIsNobodyElsesFault(t *testing.T) {
+	t.Parallel()
+	w := send(newServer(t, &fakeGateway{err: repository.ErrUnavailable}, api.Options{}), "PUT", "/metrics/job/a", "m\n")
+	if w.Code != 400 {
+		t.Errorf("code %d while the history cannot be written, want 400", w.Code)
+	}
+	wantLine(t, w, "line 1")
 }
 
 func TestSizeOfABodyWithoutContentLengthIsBounded(t *testing.T) {
@@ -272,7 +281,7 @@ func TestPushesThatWouldTakeTooMuch(t *testing.T) {
 				t.Errorf("code %d, want 400", w.Code)
 			}
 			wantLine(t, w, tt.text)
-			if recorded := len(g.pushes) == 1 && g.pushes[0].Refused != nil; recorded != tt.recorded {
+			if recorded := len(g.pushes) == 1 && g.pushes[0].Refused != nil && !g.pushes[0].Malformed; recorded != tt.recorded {
 				t.Errorf("recorded as a failure of the group: %t, want %t", recorded, tt.recorded)
 			}
 		})

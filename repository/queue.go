@@ -38,8 +38,8 @@ type op struct {
 	success *bool               // what they say of the run
 	claims  []exposition.Claim
 	series  int
-	// discarded is a push whose data the database refused: only its history row
-	// is written.
+	// discarded is a push that is malformed, or whose data the database refused:
+	// only its history row is written.
 	discarded bool
 
 	// What an attempt to commit it finds; the next one begins anew.
@@ -48,7 +48,7 @@ type op struct {
 }
 
 func newOp(p Push, deadline time.Time, payload Payload) *op {
-	o := &op{Push: p, deadline: deadline, done: make(chan error, 1), success: Verdict(p.Families)}
+	o := &op{Push: p, deadline: deadline, done: make(chan error, 1), success: Verdict(p.Families), discarded: p.Malformed}
 	for _, f := range p.Families {
 		if len(f.Metrics) == 0 {
 			o.cleared = append(o.cleared, f.Name)

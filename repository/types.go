@@ -78,6 +78,9 @@ type Push struct {
 	// Refused is why the push cannot be accepted, or nil. A refused push sets
 	// the group's failure time and is in the history.
 	Refused error
+	// Malformed says that Refused is about a body that cannot be read: then only
+	// the history shows it.
+	Malformed bool
 	// Times, if not nil, makes a PUT restore a group that was pushed to
 	// elsewhere: it gets these times, unless it was pushed to here at the same
 	// time or later, which is an ErrNewer. If it is refused, only the history

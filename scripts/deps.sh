@@ -13,6 +13,7 @@ have() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
 missing_packages() {
 	have gcc || echo gcc libc6-dev # for the race detector
 	[ -n "${TEST_DATABASE_URL:-}" ] || postgres_bin >/dev/null || echo postgresql
+	have psql || echo postgresql-client
 	have pgbouncer || echo pgbouncer
 	have nginx || echo nginx
 	have haproxy || echo haproxy

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/exporter-toolkit/web"
 
 	"github.com/sqlpushgateway/sqlpushgateway/api"
@@ -30,6 +31,7 @@ type app struct {
 	api       *api.Server
 	listeners []net.Listener
 	servers   []*http.Server     // one for each listener
+	logins    prometheus.Counter // that failed
 	cancel    context.CancelFunc // ends the contexts of all requests
 	quit      chan struct{}      // closed by /-/quit
 	stopOnce  sync.Once
@@ -93,7 +95,8 @@ func (a *app) run(ctx context.Context) error {
 	for i, server := range a.servers {
 		// web.Serve changes the server's handler, hence a server of its own
 		// for each listener.
-		go func() { failed <- web.Serve(a.listeners[i], server, a.config.web, a.logger) }()
+		l := &loginCounter{Listener: a.listeners[i], server: server, failed: a.logins}
+		go func() { failed <- web.Serve(l, server, a.config.web, a.logger) }()
 	}
 	var err error
 	remaining := len(a.servers)

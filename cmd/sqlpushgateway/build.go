@@ -19,6 +19,7 @@ import (
 func (a *app) build(ctx context.Context) error {
 	c := a.config
 	registry := newRegistry()
+	a.logins = newFailedLogins(registry)
 	store, err := openStore(ctx, c, a.replica(), a.logger, registry)
 	if err != nil {
 		return err
@@ -35,6 +36,7 @@ func (a *app) build(ctx context.Context) error {
 		Committers:   c.committers,
 		MaxStaleness: c.maxStaleness,
 		Retention:    time.Duration(c.retention),
+		Payload:      c.payload,
 	})
 	if a.api, err = api.New(a.gateway, options); err != nil {
 		a.gateway.Close()

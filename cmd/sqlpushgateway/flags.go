@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
 	webflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
 )
 
 const program = "sqlpushgateway"
@@ -50,6 +52,7 @@ type config struct {
 	connectTimeout time.Duration
 	committers     int
 	retention      model.Duration
+	payload        repository.Payload
 
 	shutdownDelay   time.Duration
 	shutdownTimeout time.Duration
@@ -182,6 +185,9 @@ func (c *config) addDatabaseFlags(app *kingpin.Application) {
 	c.retention = model.Duration(30 * 24 * time.Hour)
 	app.Flag("history.retention", "How long the history of pushes is kept.").
 		Default(c.retention.String()).SetValue(&c.retention)
+	enumFlag(app, "history.payload", "What the history keeps of what is pushed: all (full), no help texts, buckets and quantiles (values), or only who, when and how much (none).",
+		[]string{string(repository.PayloadFull), string(repository.PayloadValues), string(repository.PayloadNone)},
+		func(v string) { c.payload = repository.Payload(v) })
 }
 
 func (c *config) addURLFlag(app *kingpin.Application) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
 )
 
 const someURL = "--database.url=postgres://localhost/test"
@@ -31,7 +32,7 @@ func TestFlagsHaveTheDefaultsOfAPushgateway(t *testing.T) {
 	if c.names() != exposition.LegacyNames || c.timestampMode() != exposition.RejectTimestamps || c.recursiveDelete || c.mergeSelfMetrics {
 		t.Errorf("got %+v, want pushes treated as a Pushgateway does", c)
 	}
-	if c.maxBodyBytes != 16<<20 || c.pushTimeout != 5*time.Second || c.committers != 2 || time.Duration(c.retention) != 30*24*time.Hour {
+	if c.maxBodyBytes != 16<<20 || c.pushTimeout != 5*time.Second || c.committers != 2 || time.Duration(c.retention) != 30*24*time.Hour || c.payload != repository.PayloadFull {
 		t.Errorf("got %+v, want the defaults that the help names", c)
 	}
 	if len(c.ignored) != 0 {
@@ -66,6 +67,7 @@ func TestFlagsOfOurOwn(t *testing.T) {
 	c, err := parseFlags([]string{
 		someURL, "--web.trusted-proxies=10.0.0.0/8, ::1", "--web.trusted-proxies=192.0.2.7", "--web.self-metrics=merged",
 		"--web.max-body-bytes=1048576", "--push.timestamps=keep", "--push.recursive-delete", "--history.retention=90d",
+		"--history.payload=values",
 	}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -77,12 +79,12 @@ func TestFlagsOfOurOwn(t *testing.T) {
 	if !c.mergeSelfMetrics || c.maxBodyBytes != 1<<20 || c.timestampMode() != exposition.KeepTimestamps || !c.recursiveDelete {
 		t.Errorf("got %+v, want what the flags say", c)
 	}
-	if time.Duration(c.retention) != 90*24*time.Hour {
-		t.Errorf("got retention %v, want 90d", c.retention)
+	if time.Duration(c.retention) != 90*24*time.Hour || c.payload != repository.PayloadValues {
+		t.Errorf("got retention %v and payload %s, want 90d and values", c.retention, c.payload)
 	}
 	for name, want := range map[string]string{
 		"web.trusted-proxies": "10.0.0.0/8,::1/128,192.0.2.7/32", "web.max-body-bytes": "1MiB",
-		"push.timestamps": "keep", "web.self-metrics": "merged", "history.retention": "90d", "push.recursive-delete": "true",
+		"push.timestamps": "keep", "web.self-metrics": "merged", "history.retention": "90d", "history.payload": "values", "push.recursive-delete": "true",
 	} {
 		if got := c.shown[name]; got != want {
 			t.Errorf("the status shows %s=%q, want %q", name, got, want)

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -31,6 +32,7 @@ func TestTLSAndBasicAuth(t *testing.T) {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
 	t.Cleanup(transport.CloseIdleConnections)
 	client := http.Client{Transport: transport}
+	var body []byte
 	send := func(method, path, user, password string) (int, error) {
 		req, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(sample))
 		if err != nil {
@@ -43,7 +45,9 @@ func TestTLSAndBasicAuth(t *testing.T) {
 		if err != nil {
 			return 0, err
 		}
-		return resp.StatusCode, resp.Body.Close()
+		defer resp.Body.Close()
+		body, err = io.ReadAll(resp.Body)
+		return resp.StatusCode, err
 	}
 	eventually(t, func() error {
 		code, err := send(http.MethodGet, "/-/ready", "alice", "test")
@@ -65,6 +69,10 @@ func TestTLSAndBasicAuth(t *testing.T) {
 	rows := model.History(t, database)
 	if len(rows) != 2 || rows[0].Username != "alice" || rows[1].Username != "alice" {
 		t.Errorf("the history is %+v", rows)
+	}
+	const counted = "sqlpushgateway_failed_logins_total 6\n"
+	if _, err := send(http.MethodGet, "/-/metrics", "alice", "test"); err != nil || !strings.Contains(string(body), counted) {
+		t.Errorf("%v: /-/metrics lacks %s", err, counted)
 	}
 }
 

@@ -68,7 +68,7 @@ COMMENT ON COLUMN job_runs.state IS 'succeeded or failed, by success; unknown if
 COMMENT ON COLUMN job_runs.method IS 'PUT or POST.';
 COMMENT ON COLUMN job_runs.series IS 'How many series were pushed.';
 COMMENT ON COLUMN job_runs.bytes IS 'Size of the body, decompressed.';
-COMMENT ON COLUMN job_runs.samples IS 'Its gauges, counters and untyped metrics: by name{label="value",…}, numbers or "NaN", "+Inf", "-Inf". NULL if --history.payload kept nothing.';
+COMMENT ON COLUMN job_runs.samples IS 'Its gauges, counters and untyped metrics: by name{label="value",…}, numbers or "NaN", "+Inf", "-Inf". NULL if the history has nothing of it.';
 COMMENT ON COLUMN job_runs.client IS 'Address of the client.';
 COMMENT ON COLUMN job_runs.username IS 'Name of the user, if one had to log in.';
 COMMENT ON COLUMN job_runs.user_agent IS 'What the client calls itself.';

@@ -47,7 +47,7 @@ CREATE VIEW job_runs (
     series,     -- how many series were pushed
     bytes,      -- size of the body, decompressed
     samples,    -- its gauges, counters and untyped metrics: by name{label="value",…}, numbers or "NaN", "+Inf", "-Inf"; NULL if
-                -- --history.payload kept nothing
+                -- the history has nothing of it
     client,     -- address of the client
     username,   -- name of the user, if one had to log in
     user_agent, -- what the client calls itself
@@ -99,14 +99,14 @@ WITH runs AS (
                     WHERE r.job = g.job AND r.labels = g.labels AND (r.success IS NOT 0 OR r.state = 'failed')
                     ORDER BY r.at DESC, r.seq DESC LIMIT 10)
 ), gaps AS (
-    SELECT key, job, labels, at, 86400 * (julianday(at) - julianday(lag(at) OVER (PARTITION BY key ORDER BY at, seq))) AS gap
+    SELECT key, job, labels, at, round(86400 * (julianday(at) - julianday(lag(at) OVER (PARTITION BY key ORDER BY at, seq))), 3) AS gap
     FROM runs
 ), ranked AS (
     SELECT key, job, labels, gap, max(at) OVER (PARTITION BY key) AS last_push, count(*) OVER (PARTITION BY key) AS runs,
            row_number() OVER (PARTITION BY key ORDER BY gap) - 1 AS rank -- from 1: the first has no gap, and is 0
     FROM gaps
 )
-SELECT job, labels, last_push, avg(gap), 86400 * (julianday('now') - julianday(last_push)), runs
+SELECT job, labels, last_push, avg(gap), round(86400 * (julianday('now') - julianday(last_push)), 3), runs
 FROM ranked
 WHERE runs >= 5 AND rank IN (runs / 2, (runs + 1) / 2)
 GROUP BY key

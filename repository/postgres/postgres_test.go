@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"testing"
 	"time"
@@ -31,12 +30,7 @@ type replica struct {
 
 func newReplica(t testing.TB, url string) *replica {
 	t.Helper()
-	store, err := postgres.Open(t.Context(), postgres.Options{URL: url, Replica: "test", Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(store.Close)
-	r := &replica{Store: store, t: t}
+	r := &replica{Store: open(t, url), t: t}
 	r.catchUp()
 	return r
 }

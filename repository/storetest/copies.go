@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -48,7 +49,9 @@ func testCopiedHistory(t *testing.T, r, to *replica) {
 	if n, last, err := to.HistorySize(t.Context()); n != 0 || last != 0 || err != nil {
 		t.Fatalf("the size of no history is %d, the last row %d: %v", n, last, err)
 	}
-	r.put("a 1\n", "job/a", "job/a/i/1")
+	c := r.request(repository.Put, "a 1\n", "job/a", "job/a/i/1")
+	c.History[0].Success, c.History[1].Success = new(true), new(false)
+	must(t, r.Commit(t.Context(), c))
 	must(t, r.Commit(t.Context(), refused(r.request(repository.Post, "b 1\n", "job/b"), "no")))
 	r.deleteAll("job/a")
 	r.deleteAll("")
@@ -91,7 +94,7 @@ func testCopiedHistory(t *testing.T, r, to *replica) {
 
 func equalRows(a, b repository.HistoryRow) bool {
 	return a.Request == b.Request && a.Seq == b.Seq && a.Accepted == b.Accepted && a.Reason == b.Reason &&
-		a.Affected == b.Affected && a.Series == b.Series && a.Commit == b.Commit && a.Replica == b.Replica
+		a.Affected == b.Affected && reflect.DeepEqual(a.Success, b.Success) && a.Series == b.Series && a.Commit == b.Commit && a.Replica == b.Replica
 }
 
 func testForeignHistory(t *testing.T, r, other *replica) {

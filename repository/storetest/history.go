@@ -19,7 +19,7 @@ func testHistory(t *testing.T, r *replica) {
 	c := r.request(repository.Post, "m 2\n", "job/a", "job/a/i/1", "job/a")
 	c.Groups = slices.CompactFunc(c.Groups, func(x, y repository.GroupChange) bool { return x.Key.Digest() == y.Key.Digest() })
 	c.History[0].Request = repository.Request{Method: repository.Post, ID: "id", Client: "::1", Username: "us'er", UserAgent: "agent \"7\"", Bytes: 123}
-	c.History[0].Series = 45
+	c.History[0].Series, c.History[0].Success = 45, new(true)
 	c.History[1].Accepted, c.History[1].Reason, c.History[1].Affected = false, "because", 0
 	must(t, r.Commit(t.Context(), c))
 	r.do(repository.Delete, "", "job/a")
@@ -45,11 +45,11 @@ func testHistory(t *testing.T, r *replica) {
 	got := rows[1]
 	families, err := exposition.DecodeFamilies(got.Families)
 	must(t, err)
-	if got.Request != c.History[0].Request || got.Series != 45 || !got.Accepted || got.Reason != "" || got.Affected != 1 ||
+	if got.Request != c.History[0].Request || got.Series != 45 || got.Success == nil || !*got.Success || !got.Accepted || got.Reason != "" || got.Affected != 1 ||
 		got.Key.Compare(key(t, "job/a")) != 0 || len(families) != 1 || families[0].Metrics[0].Value != 2 {
 		t.Errorf("a row is %+v, was %+v", got, c.History[0])
 	}
-	if got := rows[2]; got.Accepted || got.Reason != "because" || got.Affected != 0 || got.Request != (repository.Request{Method: repository.Post}) {
+	if got := rows[2]; got.Accepted || got.Success != nil || got.Reason != "because" || got.Affected != 0 || got.Request != (repository.Request{Method: repository.Post}) {
 		t.Errorf("the row of a refused push is %+v", got)
 	}
 	if got := rows[4]; got.Method != repository.Delete || got.Affected != 1 || got.Families != nil {
