@@ -78,6 +78,22 @@ func (f *fakeGateway) Groups(_ context.Context, yield func(exposition.Group) err
 	return f.groupsErr
 }
 
+func (f *fakeGateway) Search(context.Context, repository.HistoryQuery, func(*repository.HistoryRow) int) (repository.HistoryPage, error) {
+	return repository.HistoryPage{}, f.err
+}
+
+func (f *fakeGateway) EachRow(context.Context, repository.HistoryQuery, func(*repository.HistoryRow) error) error {
+	return f.err
+}
+
+func (f *fakeGateway) HistoryRow(context.Context, int64) (repository.HistoryRow, bool, error) {
+	return repository.HistoryRow{}, true, f.err
+}
+
+func (f *fakeGateway) JobRuns(_ context.Context, jobs []string) ([]repository.JobRuns, error) {
+	return make([]repository.JobRuns, len(jobs)), f.err
+}
+
 func (f *fakeGateway) Ready(context.Context) error { return f.err }
 
 func newServer(t testing.TB, g api.Gateway, o api.Options) *api.Server {

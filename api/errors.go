@@ -60,6 +60,9 @@ func as[T error](err error) bool {
 // meaning returns the code and the reason of an error. What nobody foresaw is
 // internal.
 func meaning(err error) (code int, reason string) {
+	if q, ok := errors.AsType[*queryError](err); ok {
+		return q.code, ""
+	}
 	for _, m := range meanings {
 		if m.match(err) {
 			return m.code, m.reason
@@ -80,8 +83,8 @@ func (s *Server) answer(err error, c echo.Context) {
 	}
 	c.Response().Header().Del(echo.HeaderContentEncoding)
 	text := oneLine(s.explain(err, code, c))
-	if strings.HasPrefix(c.Path(), queryPath) && code >= http.StatusInternalServerError {
-		writeQueryError(c.Response(), code, text)
+	if kind := queryErrorType(err, code); kind != "" && strings.HasPrefix(c.Path(), queryPath) {
+		writeQueryError(c.Response(), code, kind, text)
 		return
 	}
 	http.Error(c.Response(), text, code)
@@ -151,12 +154,31 @@ func oneLine(text string) string {
 	return cut(strings.ToValidUTF8(text, "\uFFFD"), maxErrorBytes)
 }
 
-// writeQueryError answers in the form of Prometheus' HTTP API.
-func writeQueryError(w *echo.Response, code int, text string) {
-	kind := "internal"
-	if code == http.StatusServiceUnavailable {
-		kind = "unavailable"
+// queryError is one of Prometheus' HTTP API: what is wrong with a query.
+type queryError struct {
+	code       int
+	kind, text string
+}
+
+func (e *queryError) Error() string { return e.text }
+
+// queryErrorType is how Prometheus' HTTP API calls an error, or "" for one that is
+// not of its kind.
+func queryErrorType(err error, code int) string {
+	if q, ok := errors.AsType[*queryError](err); ok {
+		return q.kind
 	}
+	switch {
+	case code == http.StatusServiceUnavailable:
+		return "unavailable"
+	case code >= http.StatusInternalServerError:
+		return "internal"
+	}
+	return ""
+}
+
+// writeQueryError answers in the form of Prometheus' HTTP API.
+func writeQueryError(w *echo.Response, code int, kind, text string) {
 	body, err := json.Marshal(map[string]string{"status": "error", "errorType": kind, "error": text})
 	if err != nil {
 		http.Error(w, text, code)

@@ -33,6 +33,12 @@ type Gateway interface {
 	// Groups calls yield for all stored groups, in no particular order, until
 	// it returns an error, and returns that error.
 	Groups(ctx context.Context, yield func(exposition.Group) error) error
+	// Search, EachRow, HistoryRow and JobRuns look into the history. Those of a
+	// [repository.Repository] say how.
+	Search(ctx context.Context, q repository.HistoryQuery, use func(*repository.HistoryRow) int) (repository.HistoryPage, error)
+	EachRow(ctx context.Context, q repository.HistoryQuery, yield func(*repository.HistoryRow) error) error
+	HistoryRow(ctx context.Context, seq int64) (repository.HistoryRow, bool, error)
+	JobRuns(ctx context.Context, jobs []string) ([]repository.JobRuns, error)
 	// Ready returns nil if pushes and scrapes can be served.
 	Ready(ctx context.Context) error
 }

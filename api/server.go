@@ -73,7 +73,7 @@ type endpoint struct {
 func (s *Server) endpoints() []endpoint {
 	return slices.Concat(
 		s.pushEndpoints(), s.healthEndpoints(), s.lifecycleEndpoints(), s.adminEndpoints(),
-		s.queryEndpoints(), s.pageEndpoints(), s.profileEndpoints(), s.scrapeEndpoints(),
+		s.queryEndpoints(), s.v1Endpoints(), s.pageEndpoints(), s.profileEndpoints(), s.scrapeEndpoints(),
 	)
 }
 

@@ -124,16 +124,9 @@ func (s *Snapshot) sequence(enc Encoding) (sequence, error) {
 
 // Groups returns all groups, in key order.
 func (s *Snapshot) Groups() []GroupSummary {
-	groups := make([]GroupSummary, len(s.records))
-	for i, r := range s.records {
-		groups[i] = GroupSummary{Key: r.group.key, PushTime: r.pushTime, PushFailureTime: r.pushFailureTime}
-		groups[i].Families = make([]FamilySummary, 0, len(r.members))
-		for _, m := range r.members {
-			if !isPushTime(m.meta.name) {
-				groups[i].Families = append(groups[i].Families,
-					FamilySummary{m.meta.name, m.meta.typ, m.meta.help, int(m.metrics)})
-			}
-		}
+	groups := make([]GroupSummary, s.Len())
+	for i := range groups {
+		groups[i] = s.At(i).Summary()
 	}
 	return groups
 }

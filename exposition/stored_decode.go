@@ -28,6 +28,35 @@ func DecodeFamilies(data []byte) ([]Family, error) {
 	return families, nil
 }
 
+// DecodeFamily reads one family of what [AppendFamilies] wrote, and reports whether
+// there is one of that name. Its errors are those of DecodeFamilies, but what
+// belongs to other families is looked at only as far as it takes to skip it.
+func DecodeFamily(data []byte, name string) (Family, bool, error) {
+	d := decoder{scanner: scanner{data: data, text: string(data)}}
+	var f Family
+	found := false
+	for more := d.open('{', '}'); more; more = d.more('}') {
+		if key := d.key(); key == name {
+			f, found = d.family(key), true
+		} else {
+			d.skip()
+		}
+	}
+	return f, found && d.err == nil, d.err
+}
+
+// DecodeNames reads the names of the families that [AppendFamilies] wrote, in no
+// particular order. Its errors are those of DecodeFamily.
+func DecodeNames(data []byte) ([]string, error) {
+	s := scanner{data: data, text: string(data)}
+	var names []string
+	for more := s.open('{', '}'); more; more = s.more('}') {
+		names = append(names, s.key())
+		s.skip()
+	}
+	return names, s.err
+}
+
 // decoder reads stored families. Labels and metrics are parts of two slices
 // that grow for the whole of them, which saves most allocations.
 type decoder struct {

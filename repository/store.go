@@ -56,6 +56,15 @@ type Store interface {
 	AddHistory(ctx context.Context, rows []HistoryRow) error
 	// HistorySize returns how many rows the history has, and the last Seq.
 	HistorySize(ctx context.Context) (rows, last int64, err error)
+	// FindHistory returns the first q.Limit rows that q asks for, or fewer if what
+	// they hold is large, and whether there may be more. The work that it does is
+	// bounded by that, not by the size of the history.
+	FindHistory(ctx context.Context, q HistoryQuery) (rows []HistoryRow, more bool, err error)
+	// HistoryRow returns the row with that Seq, and whether there is one.
+	HistoryRow(ctx context.Context, seq int64) (row HistoryRow, ok bool, err error)
+	// LastRuns returns for each of the jobs, in their order, the accepted pushes
+	// among the last n rows of its history, newest first.
+	LastRuns(ctx context.Context, jobs []string, n int) ([][]Run, error)
 	// Ping returns nil if the database answers and takes commits.
 	Ping(ctx context.Context) error
 	// Maintain does what must be done now and then: it makes partitions ahead

@@ -24,7 +24,7 @@ func TestImports(t *testing.T) {
 		"repository/postgres":      {"exposition", "migrations", "repository", "repository/internal/rows"},
 		"repository/sqlite":        {"exposition", "migrations", "repository", "repository/internal/rows"},
 		"repository/storetest":     {"exposition", "repository"},
-		"api":                      {"exposition", "repository"},
+		"api":                      {"exposition", "internal/query", "repository"},
 		"cmd/sqlpushgateway":       {"api", "exposition", "internal/demo", "internal/pushgateway", "repository", "repository/postgres", "repository/sqlite"},
 	}
 	outside := map[string][]string{

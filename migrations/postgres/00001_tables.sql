@@ -107,6 +107,7 @@ CREATE INDEX push_history_at ON push_history (at, seq);
 CREATE INDEX push_history_job ON push_history (hashtextextended(job, 0), at, seq);
 CREATE INDEX push_history_rejected ON push_history (at) WHERE outcome = 'rejected';
 CREATE INDEX push_history_failed ON push_history (at) WHERE success = false;
+CREATE INDEX push_history_removals ON push_history (at) WHERE method IN ('DELETE', 'WIPE');
 
 -- +goose StatementBegin
 DO $$

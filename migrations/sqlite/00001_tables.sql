@@ -90,6 +90,7 @@ CREATE INDEX push_history_at ON push_history (at);
 CREATE INDEX push_history_job ON push_history (job, at);
 CREATE INDEX push_history_rejected ON push_history (at) WHERE outcome = 'rejected';
 CREATE INDEX push_history_failed ON push_history (at) WHERE success = 0;
+CREATE INDEX push_history_removals ON push_history (at) WHERE method IN ('DELETE', 'WIPE');
 
 -- +goose Down
 DROP TABLE push_history;

@@ -22,45 +22,62 @@ func (s *Store) History(ctx context.Context, after int64, yield func(repository.
 		return err
 	}
 	defer conn.Release()
-	found, err := conn.Query(ctx, `SELECT seq, at, labels::text, method, outcome = 'accepted', coalesce(reason, ''),
-		success, affected, families::text, series, bytes, coalesce(client, ''), coalesce(username, ''), coalesce(user_agent, ''),
-		replica, commit_id::text, coalesce(request_id, '') FROM push_history WHERE seq > $1::bigint ORDER BY seq`, after)
+	found, err := conn.Query(ctx, `SELECT `+historyColumns+` FROM push_history WHERE seq > $1::bigint ORDER BY seq`, after)
 	if err != nil {
 		return wrap(err)
 	}
-	var r repository.HistoryRow
-	var labels []byte
-	var commit string
-	var yieldErr error
-	targets := []any{&r.Seq, &r.At, &labels, (*string)(&r.Method), &r.Accepted, &r.Reason,
+	return forEachRow(found, yield)
+}
+
+// historyColumns are those of historyRow.
+const historyColumns = `seq, at, labels::text, method, outcome = 'accepted', coalesce(reason, ''),
+	success, affected, families::text, series, bytes, coalesce(client, ''), coalesce(username, ''), coalesce(user_agent, ''),
+	replica, commit_id::text, coalesce(request_id, '')`
+
+// historyRow is a row of push_history while it is read.
+type historyRow struct {
+	repository.HistoryRow
+	labels []byte
+	commit string
+}
+
+func (r *historyRow) targets() []any {
+	return []any{&r.Seq, &r.At, &r.labels, (*string)(&r.Method), &r.Accepted, &r.Reason,
 		&r.Success, &r.Affected, &r.Families, &r.Series, &r.Bytes, &r.Client, &r.Username, &r.UserAgent,
-		&r.Replica, &commit, &r.ID}
-	_, err = pgx.ForEachRow(found, targets, func() error {
-		yieldErr = completeRow(&r, labels, commit)
-		if yieldErr == nil {
-			yieldErr = yield(r)
+		&r.Replica, &r.commit, &r.ID}
+}
+
+// row returns the row with what has no column type of its own.
+func (r *historyRow) row() (repository.HistoryRow, error) {
+	var err error
+	r.Families = bytes.TrimRight(r.Families, " ")
+	if r.Commit, err = uuid.Parse(r.commit); err != nil {
+		return r.HistoryRow, fmt.Errorf("read commit_id: %w", err)
+	}
+	r.Key = exposition.GroupingKey{}
+	if r.labels != nil {
+		r.Key, err = rows.Key(r.labels)
+	}
+	return r.HistoryRow, err
+}
+
+// forEachRow passes rows with historyColumns, and those of further targets, to
+// yield until that returns an error.
+func forEachRow(found pgx.Rows, yield func(repository.HistoryRow) error, further ...any) error {
+	var r historyRow
+	var yieldErr error
+	_, err := pgx.ForEachRow(found, append(r.targets(), further...), func() error {
+		row, err := r.row()
+		if err == nil {
+			err = yield(row)
 		}
-		return yieldErr
+		yieldErr = err
+		return err
 	})
 	if yieldErr != nil {
 		return yieldErr
 	}
 	return wrap(err)
-}
-
-// completeRow fills in what has no column type of its own.
-func completeRow(r *repository.HistoryRow, labels []byte, commit string) error {
-	var err error
-	r.Families = bytes.TrimRight(r.Families, " ")
-	if r.Commit, err = uuid.Parse(commit); err != nil {
-		return fmt.Errorf("read commit_id: %w", err)
-	}
-	r.Key = exposition.GroupingKey{}
-	if labels == nil {
-		return nil
-	}
-	r.Key, err = rows.Key(labels)
-	return err
 }
 
 // HistorySize implements repository.Store.

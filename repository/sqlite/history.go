@@ -12,9 +12,69 @@ import (
 	"github.com/sqlpushgateway/sqlpushgateway/repository/internal/rows"
 )
 
-const historySQL = `SELECT seq, at, labels, method, outcome = 'accepted', coalesce(reason, ''),
-	success, affected, families, series, bytes, coalesce(client, ''), coalesce(username, ''), coalesce(user_agent, ''),
-	replica, commit_id, coalesce(request_id, '') FROM push_history WHERE seq > ? ORDER BY seq LIMIT ?`
+// historyColumns are those of historyRow. The families may be left out.
+func historyColumns(families string) string {
+	return `seq, at, labels, method, outcome = 'accepted', coalesce(reason, ''),
+	success, affected, ` + families + `, series, bytes, coalesce(client, ''), coalesce(username, ''), coalesce(user_agent, ''),
+	replica, commit_id, coalesce(request_id, '')`
+}
+
+// historyRow is a row of push_history while it is read.
+type historyRow struct {
+	repository.HistoryRow
+	at, commit string
+	labels     []byte
+}
+
+func (r *historyRow) targets() []any {
+	return []any{&r.Seq, &r.at, &r.labels, (*string)(&r.Method), &r.Accepted, &r.Reason,
+		&r.Success, &r.Affected, &r.Families, &r.Series, &r.Bytes, &r.Client, &r.Username, &r.UserAgent,
+		&r.Replica, &r.commit, &r.ID}
+}
+
+// size is how many bytes of what a row may have many are in it.
+func (r *historyRow) size() int { return len(r.labels) + len(r.Families) + len(r.Reason) }
+
+// row returns the row with what has no column type of its own.
+func (r *historyRow) row() (repository.HistoryRow, error) {
+	var err error
+	if r.At, err = parseTime(r.at); err != nil {
+		return r.HistoryRow, fmt.Errorf("read at: %w", err)
+	}
+	if r.Commit, err = uuid.Parse(r.commit); err != nil {
+		return r.HistoryRow, fmt.Errorf("read commit_id: %w", err)
+	}
+	r.Key = exposition.GroupingKey{}
+	if r.labels != nil {
+		r.Key, err = rows.Key(r.labels)
+	}
+	return r.HistoryRow, err
+}
+
+// readHistory reads rows until they have enough bytes, which is an errPageFull.
+func readHistory(ctx context.Context, q querier, query string, args ...any) (found []repository.HistoryRow, err error) {
+	cells, err := q.query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	var r historyRow
+	bytes := 0
+	err = forEach(cells, r.targets(), func() error {
+		if err := ended(ctx); err != nil {
+			return err
+		}
+		row, err := r.row()
+		if err != nil {
+			return err
+		}
+		found = append(found, row)
+		if bytes += r.size(); bytes >= pageBytes {
+			return errPageFull
+		}
+		return nil
+	})
+	return found, err
+}
 
 // History implements repository.Store. It reads page by page, like Groups.
 func (s *Store) History(ctx context.Context, after int64, yield func(repository.HistoryRow) error) error {
@@ -35,53 +95,21 @@ func (s *Store) History(ctx context.Context, after int64, yield func(repository.
 }
 
 // historyAfter returns the rows of a page, and whether there may be more.
-func (s *Store) historyAfter(ctx context.Context, after int64) (found []repository.HistoryRow, more bool, err error) {
-	bytes := 0
+func (s *Store) historyAfter(ctx context.Context, after int64) ([]repository.HistoryRow, bool, error) {
+	return s.historyPage(ctx, page, `SELECT `+historyColumns(`families`)+` FROM push_history WHERE seq > ? ORDER BY seq LIMIT ?`, after, page)
+}
+
+// historyPage returns what a query finds, and whether there may be more than the
+// limit that it has.
+func (s *Store) historyPage(ctx context.Context, limit int, query string, args ...any) (found []repository.HistoryRow, more bool, err error) {
 	err = s.read(ctx, func(q querier, _ position) error {
-		cells, err := q.query(historySQL, after, page)
-		if err != nil {
-			return err
-		}
-		var r repository.HistoryRow
-		var at, commit string
-		var labels []byte
-		targets := []any{&r.Seq, &at, &labels, (*string)(&r.Method), &r.Accepted, &r.Reason,
-			&r.Success, &r.Affected, &r.Families, &r.Series, &r.Bytes, &r.Client, &r.Username, &r.UserAgent,
-			&r.Replica, &commit, &r.ID}
-		return forEach(cells, targets, func() error {
-			if err := ended(ctx); err != nil {
-				return err
-			}
-			if err := complete(&r, at, labels, commit); err != nil {
-				return err
-			}
-			found = append(found, r)
-			if bytes += len(labels) + len(r.Families) + len(r.Reason); bytes >= pageBytes {
-				return errPageFull
-			}
-			return nil
-		})
+		found, err = readHistory(ctx, q, query, args...)
+		return err
 	})
 	if err == errPageFull {
 		return found, true, nil
 	}
-	return found, len(found) == page, err
-}
-
-// complete fills in what has no column type of its own.
-func complete(r *repository.HistoryRow, at string, labels []byte, commit string) error {
-	var err error
-	if r.At, err = parseTime(at); err != nil {
-		return fmt.Errorf("read at: %w", err)
-	}
-	if r.Commit, err = uuid.Parse(commit); err != nil {
-		return fmt.Errorf("read commit_id: %w", err)
-	}
-	r.Key = exposition.GroupingKey{}
-	if labels != nil {
-		r.Key, err = rows.Key(labels)
-	}
-	return err
+	return found, len(found) == limit, err
 }
 
 // HistorySize implements repository.Store.

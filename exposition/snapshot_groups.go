@@ -1,0 +1,54 @@
+package exposition
+
+import (
+	"iter"
+	"sort"
+	"time"
+)
+
+// GroupView is a group of a Snapshot. It costs nothing but what is asked for.
+type GroupView struct{ record *record }
+
+// Len returns how many groups there are.
+func (s *Snapshot) Len() int { return len(s.records) }
+
+// At returns the group at a place from 0 to Len()-1. They are in key order.
+func (s *Snapshot) At(i int) GroupView { return GroupView{s.records[i]} }
+
+// Search returns the place of the first group whose key does not come before key.
+func (s *Snapshot) Search(key GroupingKey) int {
+	return sort.Search(len(s.records), func(i int) bool { return s.records[i].group.key.Compare(key) >= 0 })
+}
+
+// Key returns the grouping key.
+func (g GroupView) Key() GroupingKey { return g.record.group.key }
+
+// PushTime is that of a Group.
+func (g GroupView) PushTime() time.Time { return g.record.pushTime }
+
+// PushFailureTime is that of a Group.
+func (g GroupView) PushFailureTime() time.Time { return g.record.pushFailureTime }
+
+// FamilyNames yields the names of the families that were pushed, sorted.
+func (g GroupView) FamilyNames() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, m := range g.record.members {
+			if !isPushTime(m.meta.name) && !yield(m.meta.name) {
+				return
+			}
+		}
+	}
+}
+
+// Summary describes the group.
+func (g GroupView) Summary() GroupSummary {
+	r := g.record
+	summary := GroupSummary{Key: r.group.key, PushTime: r.pushTime, PushFailureTime: r.pushFailureTime}
+	summary.Families = make([]FamilySummary, 0, len(r.members))
+	for _, m := range r.members {
+		if !isPushTime(m.meta.name) {
+			summary.Families = append(summary.Families, FamilySummary{m.meta.name, m.meta.typ, m.meta.help, int(m.metrics)})
+		}
+	}
+	return summary
+}

@@ -1,0 +1,103 @@
+package sqlite
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
+	"github.com/sqlpushgateway/sqlpushgateway/repository"
+)
+
+// FindHistory implements repository.Store.
+func (s *Store) FindHistory(ctx context.Context, q repository.HistoryQuery) ([]repository.HistoryRow, bool, error) {
+	sql, args := searchSQL(q)
+	return s.historyPage(ctx, q.Limit, sql, args...)
+}
+
+// The times between which everything happens.
+var (
+	firstTime = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+	lastTime  = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+)
+
+// searchSQL returns the statement for a query, and its arguments. All conditions
+// in it are those of one index.
+func searchSQL(q repository.HistoryQuery) (string, []any) {
+	since, until, after := q.Since, q.Until, q.After
+	if since.IsZero() {
+		since = firstTime
+	}
+	if until.IsZero() {
+		until = lastTime
+	}
+	order, beyond := `at DESC, seq DESC`, `<`
+	if q.OldestFirst {
+		order, beyond = `at, seq`, `>`
+	} else if after.At.IsZero() {
+		after = repository.Place{At: lastTime, Seq: math.MaxInt64}
+	}
+	families := `NULL`
+	if q.Families {
+		families = `families`
+	}
+	args := []any{formatTime(since), formatTime(until), formatTime(after.At), after.Seq}
+	index, kind := `push_history_at`, ``
+	switch {
+	case q.Only == repository.RejectedRows:
+		index, kind = `push_history_rejected`, ` AND outcome = 'rejected'`
+	case q.Only == repository.RemovalRows:
+		index, kind = `push_history_removals`, ` AND method IN ('DELETE', 'WIPE')`
+	case q.Job != "":
+		index, kind = `push_history_job`, ` AND job = ?`
+		args = append(args, q.Job)
+	}
+	return `SELECT ` + historyColumns(families) + ` FROM push_history INDEXED BY ` + index + `
+		WHERE at >= ? AND at < ? AND (at, seq) ` + beyond + ` (?, ?)` + kind + ` ORDER BY ` + order + ` LIMIT ?`, append(args, q.Limit)
+}
+
+// HistoryRow implements repository.Store.
+func (s *Store) HistoryRow(ctx context.Context, seq int64) (repository.HistoryRow, bool, error) {
+	found, _, err := s.historyPage(ctx, 1, `SELECT `+historyColumns(`families`)+` FROM push_history WHERE seq = ?`, seq)
+	if err != nil || len(found) == 0 {
+		return repository.HistoryRow{}, false, err
+	}
+	return found[0], true, nil
+}
+
+// LastRuns implements repository.Store.
+func (s *Store) LastRuns(ctx context.Context, jobs []string, n int) ([][]repository.Run, error) {
+	of := make([][]repository.Run, len(jobs))
+	err := s.read(ctx, func(q querier, _ position) error {
+		for i, job := range jobs {
+			if err := ended(ctx); err != nil {
+				return err
+			}
+			var err error
+			if of[i], err = lastRuns(q, job, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return of, err
+}
+
+func lastRuns(q querier, job string, n int) (runs []repository.Run, err error) {
+	cells, err := q.query(`SELECT seq, at, key, success FROM (
+			SELECT seq, at, key, success, method, outcome FROM push_history WHERE job = ? ORDER BY at DESC, seq DESC LIMIT ?)
+		WHERE outcome = 'accepted' AND method IN ('PUT', 'POST')`, job, n)
+	if err != nil {
+		return nil, err
+	}
+	var run repository.Run
+	var at string
+	var key []byte
+	err = forEach(cells, []any{&run.Seq, &at, &key, &run.Success}, func() (err error) {
+		run.Group = exposition.Digest(key)
+		run.At, err = parseTime(at)
+		runs = append(runs, run)
+		return err
+	})
+	return runs, err
+}
