@@ -33,12 +33,21 @@ type section struct {
 	run     func(*bench, context.Context) error
 }
 
+// soakName is the section that is left out unless it is asked for.
+const soakName = "soak"
+
 func sections() []section {
 	return []section{
 		{"push", "Pushes", (*bench).pushSection},
+		{"pgbench", "The limit of a push", (*bench).pgbenchSection},
 		{"replicas", "Replicas", (*bench).replicasSection},
 		{"names", "Label-name sets and new metric names", (*bench).namesSection},
 		{"wal", "What PostgreSQL writes", (*bench).walSection},
+		{"scrape", "Scrapes", (*bench).scrapeSection},
+		{"scrapers", "Pushes beside scrapes", (*bench).scrapersSection},
+		{"memory", "Memory", (*bench).memorySection},
+		{"start", "Start", (*bench).startSection},
+		{soakName, "Memory over time", (*bench).soakSection},
 	}
 }
 
@@ -50,6 +59,9 @@ func main() {
 }
 
 func run(args []string) (err error) {
+	if path := os.Getenv(serveVariable); path != "" {
+		return serveReady(path, args)
+	}
 	o, err := parseOptions(args)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -113,7 +125,8 @@ func parseOptions(args []string) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "Measure once, shortly, and with fewer groups.")
 	gateway := flags.String("gateway", "bin/sqlpushgateway", "`Path` of this gateway's program.")
-	list := flags.String("sections", strings.Join(known, ","), "What to measure.")
+	list := flags.String("sections", strings.Join(known[:len(known)-1], ","), "What to measure; "+soakName+" has to be asked for.")
+	soak := flags.Duration("soak", 30*time.Minute, "How long the section "+soakName+" takes.")
 	rounds := flags.Int("rounds", 0, "How often each figure is measured (5, or 1 with -quick).")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
@@ -122,6 +135,7 @@ func parseOptions(args []string) (options, error) {
 		return options{}, fmt.Errorf("unexpected argument %q: see -help", flags.Arg(0))
 	}
 	o := options{plan: newPlan(*quick), gateway: *gateway}
+	o.plan.soak = *soak
 	if *rounds > 0 {
 		o.plan.rounds = *rounds
 	}

@@ -34,7 +34,7 @@ func start(ctx context.Context, environment []string, program string, args ...st
 		return nil, err
 	}
 	p := &process{address: address, done: make(chan struct{})}
-	p.cmd = exec.CommandContext(ctx, program, append(args, "--web.listen-address="+address)...)
+	p.cmd = exec.CommandContext(ctx, program, append(args, listenFlag+address)...)
 	p.cmd.Env = append(os.Environ(), environment...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a ^C is for this program, which then ends it
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
