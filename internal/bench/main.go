@@ -24,6 +24,7 @@ type bench struct {
 	theirs  *original
 	ours    *ours
 	targets []target
+	charts  []chart
 }
 
 // section is a part of the benchmark that can be chosen.
@@ -90,7 +91,10 @@ func run(args []string) (err error) {
 		return err
 	}
 	defer b.ours.cluster.Remove()
-	return b.run(ctx, o.sections)
+	if err := b.run(ctx, o.sections); err != nil || o.charts == "" {
+		return err
+	}
+	return b.writeCharts(o.charts)
 }
 
 // run runs the sections in their order. What was judged is printed even if one
@@ -114,6 +118,7 @@ func (b *bench) run(ctx context.Context, chosen []section) error {
 type options struct {
 	plan     plan
 	gateway  string
+	charts   string
 	sections []section
 }
 
@@ -127,6 +132,7 @@ func parseOptions(args []string) (options, error) {
 	gateway := flags.String("gateway", "bin/sqlpushgateway", "`Path` of this gateway's program.")
 	list := flags.String("sections", strings.Join(known[:len(known)-1], ","), "What to measure; "+soakName+" has to be asked for.")
 	soak := flags.Duration("soak", 30*time.Minute, "How long the section "+soakName+" takes.")
+	charts := flags.String("charts", "", "`Folder` to draw pushes.svg and scrapes.svg into.")
 	rounds := flags.Int("rounds", 0, "How often each figure is measured (5, or 1 with -quick).")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
@@ -134,7 +140,7 @@ func parseOptions(args []string) (options, error) {
 	if flags.NArg() > 0 {
 		return options{}, fmt.Errorf("unexpected argument %q: see -help", flags.Arg(0))
 	}
-	o := options{plan: newPlan(*quick), gateway: *gateway}
+	o := options{plan: newPlan(*quick), gateway: *gateway, charts: *charts}
 	o.plan.soak = *soak
 	if *rounds > 0 {
 		o.plan.rounds = *rounds

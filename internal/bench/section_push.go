@@ -27,6 +27,7 @@ func (b *bench) pushSection(ctx context.Context) error {
 	}
 	b.printPushes(all)
 	b.judgePushes(all)
+	b.charts = append(b.charts, b.chartPushes(all))
 	return nil
 }
 
@@ -137,4 +138,16 @@ func (b *bench) judgePushes(all map[cell][]pushed) {
 		grow(groups, groups, groups, thousands(groups))
 	}
 	grow(b.plan.stored[0], b.plan.stored[0], last, "all")
+}
+
+func (b *bench) chartPushes(all map[cell][]pushed) chart {
+	c := chart{file: "pushes.svg", title: fmt.Sprintf("Pushes per second, %d clients", b.plan.most()), x: "groups stored", y: "pushes per second"}
+	for which := range len(names) {
+		l := line{name: names[which], ours: which != pushgateway && which != unchecked}
+		for _, stored := range b.plan.stored {
+			l.add(stored, median(all[cell{stored, stored, b.plan.most(), which}]).rate)
+		}
+		c.lines = append(c.lines, l)
+	}
+	return c
 }

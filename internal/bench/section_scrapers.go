@@ -59,7 +59,7 @@ func (b *bench) besideScrapers(ctx context.Context) error {
 		}
 		s.release()
 	}
-	t := table{{"64 clients, " + thousands(b.plan.groups) + " groups", "scrapes", "pushes/s", "ratio", "p50 ms", "p99 ms", "CPU ms per push", "resident MB, mean", "highest"}}
+	t := table{{clientsText(b.plan.most()) + ", " + thousands(b.plan.groups) + " groups", "scrapes", "pushes/s", "ratio", "p50 ms", "p99 ms", "CPU ms per push", "resident MB, mean", "highest"}}
 	rate := func(with bool) float64 { return middle(all[with], func(r beside) float64 { return r.pushed.rate }) }
 	for _, with := range []bool{false, true} {
 		name, compared := "nobody scrapes", ""
@@ -86,7 +86,7 @@ func (b *bench) besideScrapers(ctx context.Context) error {
 func (b *bench) beside(ctx context.Context, s *system, scrapers bool) (result beside, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l := load{traffic: plain(b.plan.groups), clients: 64}
+	l := load{traffic: plain(b.plan.groups), clients: b.plan.most()}
 	if err := l.warm(ctx, s, b.plan.warmUp); err != nil {
 		return result, err
 	}
