@@ -6,6 +6,7 @@ import (
 	"html"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -61,17 +62,16 @@ func (a axis) at(value float64) float64 {
 	return a.from + (math.Log10(value)-a.low)/(a.high-a.low)*(a.to-a.from)
 }
 
-// axis returns one from the power of ten below the smallest value to that above
-// the largest.
-func (c *chart) axis(value func(point) float64, from, to float64) axis {
-	low, high := math.Inf(1), math.Inf(-1)
+// values returns all different values of the points, sorted.
+func (c *chart) values(value func(point) float64) []float64 {
+	var all []float64
 	for _, l := range c.lines {
 		for _, p := range l.points {
-			low, high = min(low, math.Log10(value(p))), max(high, math.Log10(value(p)))
+			all = append(all, value(p))
 		}
 	}
-	low, high = math.Floor(low), math.Ceil(high)
-	return axis{low, max(high, low+1), from, to}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // svg returns the chart, and nothing if it has no points.
@@ -80,8 +80,11 @@ func (c *chart) svg() string {
 	if len(c.lines) == 0 {
 		return ""
 	}
-	x := c.axis(func(p point) float64 { return p.x }, chartLeft, chartRight)
-	y := c.axis(func(p point) float64 { return p.y }, chartBottom, chartTop)
+	xs := c.values(func(p point) float64 { return p.x })
+	ys := c.values(func(p point) float64 { return p.y })
+	first, last := math.Log10(xs[0]), math.Log10(xs[len(xs)-1])
+	x := axis{first, max(last, first+1), chartLeft, chartRight}
+	y := axis{math.Floor(math.Log10(ys[0])), math.Floor(math.Log10(ys[len(ys)-1])) + 1, chartBottom, chartTop}
 	var out strings.Builder
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s">`+"\n<style>%s</style>\n",
 		chartWidth, chartHeight, html.EscapeString(c.title), chartStyle)
@@ -91,10 +94,9 @@ func (c *chart) svg() string {
 	text("title", "start", chartLeft, 20, c.title)
 	text("", "start", chartLeft, 40, c.y)
 	text("", "middle", (chartLeft+chartRight)/2, chartBottom+42, c.x)
-	for power := x.low; power <= x.high; power++ {
-		at := x.at(math.Pow(10, power))
-		fmt.Fprintf(&out, `<path class="grid" d="M%.1f %dV%d"/>`+"\n", at, chartTop, chartBottom)
-		text("", "middle", at, chartBottom+20, powerOfTen(power))
+	for _, value := range xs {
+		fmt.Fprintf(&out, `<path class="grid" d="M%.1f %dV%d"/>`+"\n", x.at(value), chartTop, chartBottom)
+		text("", "middle", x.at(value), chartBottom+20, thousands(int(value)))
 	}
 	for power := y.low; power <= y.high; power++ {
 		at := y.at(math.Pow(10, power))
@@ -102,17 +104,20 @@ func (c *chart) svg() string {
 		text("", "end", chartLeft-8, at+4, powerOfTen(power))
 	}
 	labels := c.labels(y)
+	drawn := map[string]int{} // lines of each colour
 	for i, l := range c.lines {
 		class := "theirs"
 		if l.ours {
 			class = "ours"
 		}
+		dashes := [...]string{"none", "8 4", "2 3"}[drawn[class]%3]
+		drawn[class]++
 		var path []string
 		for _, p := range l.points {
 			path = append(path, fmt.Sprintf("%.1f %.1f", x.at(p.x), y.at(p.y)))
 			fmt.Fprintf(&out, `<circle class="%s-dot" cx="%.1f" cy="%.1f" r="3.5"/>`+"\n", class, x.at(p.x), y.at(p.y))
 		}
-		fmt.Fprintf(&out, `<path class="line %s" d="M%s"/>`+"\n", class, strings.Join(path, "L"))
+		fmt.Fprintf(&out, `<path class="line %s" stroke-dasharray="%s" d="M%s"/>`+"\n", class, dashes, strings.Join(path, "L"))
 		text(class+"-text", "start", x.at(l.points[len(l.points)-1].x)+10, labels[i], l.name)
 	}
 	return out.String() + "</svg>\n"
@@ -126,7 +131,7 @@ func (c *chart) labels(y axis) []float64 {
 		order[i], heights[i] = i, y.at(l.points[len(l.points)-1].y)+4
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(heights[a], heights[b]) })
-	for n, i := range order[1:] {
+	for n, i := range order[1:] { // n counts from 0: it is the one above
 		heights[i] = max(heights[i], heights[order[n]]+labelHeight)
 	}
 	return heights
@@ -146,7 +151,7 @@ func (b *bench) writeCharts(dir string) error {
 	}
 	for _, c := range b.charts {
 		if svg := c.svg(); svg != "" {
-			if err := os.WriteFile(dir+"/"+c.file, []byte(svg), 0o666); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, c.file), []byte(svg), 0o666); err != nil {
 				return err
 			}
 		}

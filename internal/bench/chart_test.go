@@ -26,7 +26,7 @@ func TestChart(t *testing.T) {
 			t.Fatal("it is no XML:", err)
 		}
 	}
-	for text, want := range map[string]int{">nobody<": 0, ">theirs<": 1, ">ours<": 1, "<circle": 4, ">0.1<": 1, ">100,000<": 1} {
+	for text, want := range map[string]int{">nobody<": 0, ">theirs<": 1, ">ours<": 1, "<circle": 4, ">0.1<": 1, ">50,000<": 1, ">10,000<": 1, `"8 4"`: 0} {
 		if n := strings.Count(svg, text); n != want {
 			t.Errorf("%q is there %d times, want %d", text, n, want)
 		}

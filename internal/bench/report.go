@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"strconv"
@@ -28,8 +29,12 @@ type target struct {
 	atMost             bool
 }
 
+// holds is false for what was not measured.
 func (t target) holds() bool {
-	if t.atMost {
+	switch {
+	case math.IsInf(t.figure, 0) || math.IsNaN(t.figure):
+		return false
+	case t.atMost:
 		return t.figure <= t.limit
 	}
 	return t.figure >= t.limit
@@ -66,6 +71,8 @@ func (b *bench) printTargets() {
 
 func factor(f float64) string {
 	switch {
+	case math.IsInf(f, 0) || math.IsNaN(f):
+		return "?"
 	case f >= 100:
 		return thousands(int(f + 0.5))
 	case f >= 0.1:
