@@ -125,19 +125,22 @@ func (b *bench) beside(ctx context.Context, s *system, scrapers bool) (result be
 // scrapeEvery scrapes, first after a delay, until the context ends. It returns
 // how many scrapes there were.
 func scrapeEvery(ctx context.Context, g *process, delay time.Duration) (int, error) {
-	c, err := dial(ctx, g.address)
-	if err != nil {
-		return 0, err
-	}
-	defer c.close()
+	var c *client
 	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
 			return n, nil
 		case <-time.After(delay):
 		}
-		if _, err := c.scrape(textGzip); err != nil {
-			return n, err
+		if c == nil { // not before: gateways close connections over which nothing comes
+			var err error
+			if c, err = dial(ctx, g.address); err != nil {
+				return n, err
+			}
+			defer c.close()
+		}
+		if size, err := c.scrape(textGzip); err != nil {
+			return n, fmt.Errorf("scrape %d, after %d bytes: %w", n+1, size, err)
 		}
 		delay = scraperInterval
 	}
