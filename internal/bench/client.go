@@ -25,6 +25,8 @@ type client struct {
 	timeout time.Time // when a request that is sent now may have failed
 }
 
+// dial connects. The first request has to follow soon: gateways do not wait long
+// for it, but do for the next ones.
 func dial(ctx context.Context, address string) (*client, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", address)

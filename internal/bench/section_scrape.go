@@ -75,6 +75,9 @@ func (b *bench) scrapeGroups(ctx context.Context, all map[scrapeCell][]scraped, 
 		return err
 	}
 	defer c.close()
+	if _, err := c.scrape(textGzip); err != nil { // or the gateway would not wait for more
+		return err
+	}
 	encodings := []encoding{textGzip, protobufGzip, text}
 	for round := range b.plan.rounds {
 		progress("scrapes of %s groups, round %d of %d", thousands(groups), round+1, b.plan.rounds)
