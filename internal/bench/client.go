@@ -2,11 +2,14 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -16,11 +19,14 @@ const requestTimeout = 2 * time.Minute
 // client sends requests over one connection that it keeps. It does little
 // itself, as it shares the cores with what it measures.
 type client struct {
-	conn net.Conn
-	in   *bufio.Reader
-	out  []byte
+	conn    net.Conn
+	in      *bufio.Reader
+	out     []byte
+	timeout time.Time // when a request that is sent now may have failed
 }
 
+// dial connects. The first request has to follow soon: gateways do not wait long
+// for it, but do for the next ones.
 func dial(ctx context.Context, address string) (*client, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", address)
@@ -32,39 +38,102 @@ func dial(ctx context.Context, address string) (*client, error) {
 
 func (c *client) close() { c.conn.Close() }
 
-// push replaces a group by the body.
-func (c *client) push(group int, body []byte) error {
-	c.out = fmt.Appendf(c.out[:0], "PUT %s HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n", groupPath(group), len(body))
-	c.out = append(c.out, body...)
-	_, err := c.roundTrip()
+// push sends the request of the traffic that has the number.
+func (c *client) push(t traffic, n int) error {
+	c.out = t(c.out[:0], n)
+	if err := c.send(); err != nil {
+		return err
+	}
+	return c.readAnswer()
+}
+
+// send sends what is in out.
+func (c *client) send() error {
+	// A deadline is a timer of the runtime's, so it is not moved for each push.
+	if now := time.Now(); c.timeout.Sub(now) < requestTimeout/2 {
+		c.timeout = now.Add(requestTimeout)
+		if err := c.conn.SetDeadline(c.timeout); err != nil {
+			return err
+		}
+	}
+	_, err := c.conn.Write(c.out)
 	return err
 }
 
-// scrape returns the size of the answer's body as it was sent.
-func (c *client) scrape(accept, encoding string) (int64, error) {
-	c.out = fmt.Appendf(c.out[:0], "GET /metrics HTTP/1.1\r\nHost: bench\r\nAccept: %s\r\nAccept-Encoding: %s\r\n\r\n", accept, encoding)
-	return c.roundTrip()
+// readAnswer reads the answer to a push, without what [http.ReadResponse]
+// allocates.
+func (c *client) readAnswer() error {
+	line, err := c.in.ReadSlice('\n')
+	if err != nil {
+		return err
+	}
+	status := string(bytes.TrimSpace(line[min(len(line), len("HTTP/1.1 ")):]))
+	size := -1
+	for {
+		if line, err = c.in.ReadSlice('\n'); err != nil {
+			return err
+		}
+		name, value, found := bytes.Cut(line, []byte(":"))
+		if !found {
+			break
+		}
+		if bytes.EqualFold(name, []byte("Content-Length")) {
+			if size, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return err
+			}
+		}
+	}
+	if size < 0 {
+		return errors.New("an answer to a push without a length")
+	}
+	if status != "" && status[0] == '2' {
+		_, err = c.in.Discard(size)
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(c.in, int64(size)))
+	return errors.Join(fmt.Errorf("answer %s: %s", status, bytes.TrimSpace(text)), err)
 }
 
-func (c *client) roundTrip() (int64, error) {
-	if err := c.conn.SetDeadline(time.Now().Add(requestTimeout)); err != nil {
-		return 0, err
-	}
-	if _, err := c.conn.Write(c.out); err != nil {
-		return 0, err
-	}
-	response, err := http.ReadResponse(c.in, nil)
+// scrape returns the size of the answer's body as it was sent.
+func (c *client) scrape(e encoding) (int64, error) {
+	response, err := c.startScrape(e)
 	if err != nil {
 		return 0, err
 	}
 	defer response.Body.Close()
-	if response.StatusCode >= 300 {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 1000))
-		return 0, fmt.Errorf("answer %s: %s", response.Status, text)
-	}
-	return io.Copy(io.Discard, response.Body)
+	return io.CopyBuffer(nowhere{}, response.Body, make([]byte, 256<<10))
 }
 
-func groupPath(group int) string {
-	return fmt.Sprintf("/metrics/job/bench/instance/host-%05d", group)
+// startScrape returns the answer as soon as it begins.
+func (c *client) startScrape(e encoding) (*http.Response, error) {
+	c.out = fmt.Appendf(c.out[:0], "GET /metrics HTTP/1.1\r\nHost: bench\r\nAccept: %s\r\nAccept-Encoding: %s\r\n\r\n", e.accept, e.encoding)
+	if err := c.send(); err != nil {
+		return nil, err
+	}
+	response, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 1000))
+		response.Body.Close()
+		return nil, fmt.Errorf("scrape: answer %s: %s", response.Status, text)
+	}
+	return response, nil
 }
+
+// nowhere is io.Discard, but takes pieces of any size.
+type nowhere struct{}
+
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+
+// encoding is how a scraper wants its answer.
+type encoding struct{ name, accept, encoding string }
+
+const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+
+var (
+	text         = encoding{"text", "text/plain;version=0.0.4", "identity"}
+	textGzip     = encoding{"text, gzip", "text/plain;version=0.0.4", "gzip"}
+	protobufGzip = encoding{"protobuf, gzip", protobuf, "gzip"}
+)

@@ -1,7 +1,7 @@
 // Command bench measures this gateway, on SQLite and on a durable PostgreSQL of
-// its own, beside Pushgateway: pushes by the number of clients and of stored
-// groups, scrapes, and memory. All run on one machine and share its cores with
-// the clients. It prints three tables; docs/benchmarks.md explains them.
+// its own, beside Pushgateway. All run on one machine and share its cores with
+// the clients. It prints a table for each section, and one that says which
+// targets hold; docs/benchmarks.md explains them.
 package main
 
 import (
@@ -12,83 +12,149 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
 
-// plan says what is measured.
-type plan struct {
-	cells         []cell
-	clients       []int
-	rounds        int
-	warmUp, time  time.Duration // of each load
-	scrapes       int
-	scrapedGroups int
-	changed       int // groups that change between two scrapes
+// bench is one run.
+type bench struct {
+	plan    plan
+	theirs  *original
+	ours    *ours
+	targets []target
+	charts  []chart
 }
 
-// cell is how many groups are stored, and to how many of them clients push.
-type cell struct{ stored, groups int }
-
-func (c cell) String() string {
-	if c.stored == c.groups {
-		return thousands(c.stored)
-	}
-	return fmt.Sprintf("%s, pushed to %s", thousands(c.stored), thousands(c.groups))
+// section is a part of the benchmark that can be chosen.
+type section struct {
+	name    string
+	heading string
+	run     func(*bench, context.Context) error
 }
 
-func newPlan(quick bool) plan {
-	p := plan{
-		cells:   []cell{{1, 1}, {1000, 1000}, {10_000, 10_000}, {10_000, 1}, {10_000, 1000}},
-		clients: []int{1, 16, 64},
-		rounds:  3, warmUp: 500 * time.Millisecond, time: 3 * time.Second,
-		scrapes: 15, scrapedGroups: 10_000, changed: 1000,
+// soakName is the section that is left out unless it is asked for.
+const soakName = "soak"
+
+func sections() []section {
+	return []section{
+		{"push", "Pushes", (*bench).pushSection},
+		{"pgbench", "The limit of a push", (*bench).pgbenchSection},
+		{"replicas", "Replicas", (*bench).replicasSection},
+		{"names", "Label-name sets and new metric names", (*bench).namesSection},
+		{"wal", "What PostgreSQL writes", (*bench).walSection},
+		{"scrape", "Scrapes", (*bench).scrapeSection},
+		{"scrapers", "Pushes beside scrapes", (*bench).scrapersSection},
+		{"memory", "Memory", (*bench).memorySection},
+		{"start", "Start", (*bench).startSection},
+		{soakName, "Memory over time", (*bench).soakSection},
 	}
-	if quick {
-		p.rounds, p.warmUp, p.time, p.scrapes = 1, 300*time.Millisecond, time.Second, 5
-	}
-	return p
 }
 
 func main() {
-	quick := flag.Bool("quick", false, "Measure once and shortly.")
-	gateway := flag.String("gateway", "bin/sqlpushgateway", "Path of this gateway's program.")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := run(ctx, newPlan(*quick), *gateway)
-	stop()
-	if err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, p plan, gateway string) (err error) {
+func run(args []string) (err error) {
+	if path := os.Getenv(serveVariable); path != "" {
+		return serveReady(path, args)
+	}
+	o, err := parseOptions(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
 	if runtime.GOOS != "linux" {
 		return errors.New("CPU times are read from /proc: run it on Linux")
 	}
-	if _, err := os.Stat(gateway); err != nil {
+	if _, err := os.Stat(o.gateway); err != nil {
 		return fmt.Errorf("build the gateway first, with make build: %w", err)
 	}
-	theirs, err := findOriginal()
-	if err != nil {
-		return err
-	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	ours, err := newOurs(ctx, gateway)
-	if err != nil {
+	b := &bench{plan: o.plan}
+	if b.theirs, err = findOriginal(dir); err != nil {
 		return err
 	}
-	defer ours.cluster.Remove()
-	printEnvironment(p, theirs, ours)
-	b := bench{plan: p, dir: dir, theirs: theirs, ours: ours, pushed: map[key][]pushed{}}
-	if err := b.run(ctx); err != nil {
+	defer b.theirs.forget()
+	if b.ours, err = newOurs(ctx, o.gateway, dir); err != nil {
 		return err
 	}
-	b.print()
+	defer b.ours.cluster.Remove()
+	if err := b.run(ctx, o.sections); err != nil || o.charts == "" {
+		return err
+	}
+	return b.writeCharts(o.charts)
+}
+
+// run runs the sections in their order. What was judged is printed even if one
+// fails.
+func (b *bench) run(ctx context.Context, chosen []section) error {
+	b.printEnvironment()
+	defer b.printTargets()
+	for _, s := range chosen {
+		progress("section %s", s.name)
+		fmt.Printf("\n## %s\n\n", s.heading)
+		began := time.Now()
+		if err := s.run(b, ctx); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		fmt.Printf("\nThis took %v.\n", time.Since(began).Round(time.Second))
+		b.theirs.forget()
+	}
 	return nil
+}
+
+type options struct {
+	plan     plan
+	gateway  string
+	charts   string
+	sections []section
+}
+
+func parseOptions(args []string) (options, error) {
+	var known []string
+	for _, s := range sections() {
+		known = append(known, s.name)
+	}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	quick := flags.Bool("quick", false, "Measure once, shortly, and with fewer groups.")
+	gateway := flags.String("gateway", "bin/sqlpushgateway", "`Path` of this gateway's program.")
+	list := flags.String("sections", strings.Join(known[:len(known)-1], ","), "What to measure; "+soakName+" has to be asked for.")
+	soak := flags.Duration("soak", 30*time.Minute, "How long the section "+soakName+" takes.")
+	charts := flags.String("charts", "", "`Folder` to draw pushes.svg and scrapes.svg into.")
+	rounds := flags.Int("rounds", 0, "How often each figure is measured (5, or 1 with -quick).")
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	if flags.NArg() > 0 {
+		return options{}, fmt.Errorf("unexpected argument %q: see -help", flags.Arg(0))
+	}
+	o := options{plan: newPlan(*quick), gateway: *gateway, charts: *charts}
+	o.plan.soak = *soak
+	if *rounds > 0 {
+		o.plan.rounds = *rounds
+	}
+	wanted := strings.Split(*list, ",")
+	for _, name := range wanted {
+		if !slices.Contains(known, name) {
+			return options{}, fmt.Errorf("there is no section %q: choose from %s", name, strings.Join(known, ", "))
+		}
+	}
+	for _, s := range sections() {
+		if slices.Contains(wanted, s.name) {
+			o.sections = append(o.sections, s)
+		}
+	}
+	return o, nil
 }

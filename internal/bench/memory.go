@@ -1,65 +1,74 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"regexp"
 	"strconv"
+	"time"
 )
 
-type memoryRow struct {
-	system int
-	bytes  int64
-}
+// resident is the memory of a process, in bytes.
+type resident struct{ now, peak int64 }
 
-// remember measures the memory of gateways that have been pushed to and
-// scraped; Pushgateway, which would take hours for that, has read its file.
-func (b *bench) remember(ctx context.Context, theirs *system, databases map[int]string, stored int) error {
-	if err := b.rememberOne(ctx, theirs, pushgateway, 0); err != nil {
-		return err
-	}
-	for _, which := range []int{onSQLite, oneReplica} {
-		progress("memory: %s", names[which])
-		s, err := b.ours.start(ctx, databases[which], 1)
-		if err != nil {
-			return err
-		}
-		err = b.rememberOne(ctx, s, which, stored)
-		s.stop()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+var residentLines = regexp.MustCompile(`(?m)^(VmHWM|VmRSS):\s+(\d+) kB$`)
 
-func (b *bench) rememberOne(ctx context.Context, s *system, which, pushes int) error {
-	if pushes > 0 {
-		if err := seed(ctx, s.gateways, pushes); err != nil {
-			return err
-		}
-	}
-	if _, err := scrapeAll(ctx, s, encodings[1], 3, b.plan.scrapedGroups, 0); err != nil {
-		return err
-	}
-	bytes, err := residentMemory(s.pids()[0])
-	b.memory = append(b.memory, memoryRow{which, bytes})
-	return err
-}
-
-var residentLine = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
-
-// residentMemory returns how many bytes of memory the process occupies now.
-func residentMemory(pid int) (int64, error) {
+// residentMemory returns how much memory the process occupies, and the most
+// that it has occupied.
+func residentMemory(pid int) (resident, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, fmt.Errorf("read the memory: %w", err)
+		return resident{}, fmt.Errorf("read the memory: %w", err)
 	}
-	m := residentLine.FindSubmatch(status)
-	if m == nil {
-		return 0, fmt.Errorf("read the memory: /proc/%d/status does not tell", pid)
+	found := map[string]int64{}
+	for _, m := range residentLines.FindAllSubmatch(status, -1) {
+		kB, err := strconv.ParseInt(string(m[2]), 10, 64)
+		if err != nil {
+			return resident{}, fmt.Errorf("read the memory: %w", err)
+		}
+		found[string(m[1])] = kB << 10
 	}
-	kB, err := strconv.ParseInt(string(m[1]), 10, 64)
-	return kB << 10, err
+	if len(found) != 2 {
+		return resident{}, fmt.Errorf("read the memory: /proc/%d/status does not tell", pid)
+	}
+	return resident{found["VmRSS"], found["VmHWM"]}, nil
+}
+
+// watch samples the memory of a process until the returned function is called,
+// which returns the samples.
+func watch(pid int, every time.Duration) func() ([]int64, error) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	var samples []int64
+	var failed error
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+			r, err := residentMemory(pid)
+			if err != nil {
+				failed = err
+				return
+			}
+			samples = append(samples, r.now)
+		}
+	}()
+	return func() ([]int64, error) {
+		close(stop)
+		<-done
+		return samples, failed
+	}
+}
+
+func mean(values []int64) int64 {
+	var total int64
+	for _, v := range values {
+		total += v
+	}
+	return total / int64(max(len(values), 1))
 }

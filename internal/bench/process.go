@@ -17,12 +17,14 @@ import (
 // startTimeout is how long a gateway may take until it is ready.
 const startTimeout = 60 * time.Second
 
-// process is a gateway that runs, ours or the original.
+// process is a gateway that runs, ours or the original, or whatever else
+// answers requests.
 type process struct {
 	address string // host:port
 	cmd     *exec.Cmd
 	log     bytes.Buffer
 	done    chan struct{} // closed when it has ended
+	readied time.Duration // from its start until it was ready
 }
 
 // start runs a gateway and returns when it is ready.
@@ -32,10 +34,11 @@ func start(ctx context.Context, environment []string, program string, args ...st
 		return nil, err
 	}
 	p := &process{address: address, done: make(chan struct{})}
-	p.cmd = exec.CommandContext(ctx, program, append(args, "--web.listen-address="+address)...)
+	p.cmd = exec.CommandContext(ctx, program, append(args, listenFlag+address)...)
 	p.cmd.Env = append(os.Environ(), environment...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a ^C is for this program, which then ends it
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	began := time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", program, err)
 	}
@@ -47,6 +50,7 @@ func start(ctx context.Context, environment []string, program string, args ...st
 		p.stop()
 		return nil, fmt.Errorf("%s: %w\n%s", program, err, p.log.Bytes())
 	}
+	p.readied = time.Since(began)
 	return p, nil
 }
 
@@ -62,7 +66,7 @@ func freeAddress() (string, error) {
 func (p *process) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if p.ready(ctx) {
@@ -92,13 +96,24 @@ func (p *process) ready(ctx context.Context) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+// pause takes the cores away from a process until resume.
+func (p *process) pause() error  { return p.cmd.Process.Signal(syscall.SIGSTOP) }
+func (p *process) resume() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
+
+// kill ends the process at once.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	<-p.done
+}
+
 // stop asks the process to end, and returns when it has.
 func (p *process) stop() {
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
 	case <-time.After(startTimeout):
-		p.cmd.Process.Kill()
-		<-p.done
+		p.kill()
 	}
 }

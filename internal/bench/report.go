@@ -1,122 +1,112 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-func printEnvironment(p plan, theirs *original, ours *ours) {
-	fmt.Printf("Compared with: %s\n", theirs.version)
+func (b *bench) printEnvironment() {
+	fmt.Printf("Compared with: %s\n", b.theirs.version)
 	fmt.Printf("PostgreSQL %s, durable; %s; %s/%s, %d cores, shared by clients, gateways and PostgreSQL\n",
-		ours.version, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+		b.ours.version, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
 		fields := strings.Fields(string(load))
 		fmt.Printf("Load average of the machine before: %s\n", fields[0])
 	}
-	fmt.Printf("A push: %d series in 10 families, %d bytes of text; %v for each figure, medians of %d rounds\n\n",
-		seriesPerPush, len(appendBody(nil, 1)), p.time, p.rounds)
+	fmt.Printf("A push: %d series in 10 families, %.0f bytes of text; %v for each figure, medians of %d rounds\n",
+		seriesPerPush, bodySize(), b.plan.time, b.plan.rounds)
 }
 
-func (b *bench) print() {
-	b.printPushes()
-	fmt.Println()
-	b.printScrapes()
-	fmt.Println()
-	b.printMemory()
+// target is a figure that should be at least, or at most, a limit.
+type target struct {
+	what, ours, theirs string
+	figure, limit      float64
+	atMost             bool
 }
 
-func (b *bench) printPushes() {
-	t := table{{"groups stored", "clients", "system", "pushes/s", "ratio", "p50 ms", "p99 ms", "CPU ms per push", "PostgreSQL's"}}
-	for _, c := range b.plan.cells {
-		for _, clients := range b.plan.clients {
-			base := median(b.pushed[key{c, clients, pushgateway}])
-			for which := range len(names) {
-				rounds := b.pushed[key{c, clients, which}]
-				if len(rounds) == 0 {
-					continue
-				}
-				m := median(rounds)
-				ratio, database := "", ""
-				if which != pushgateway && base.rate > 0 {
-					ratio = fmt.Sprintf("%.2f", m.rate/base.rate)
-				}
-				if m.database > 0 {
-					database = millis(m.database)
-				}
-				t = append(t, []string{c.String(), strconv.Itoa(clients), names[which], perSecond(m.rate), ratio,
-					millis(m.p50), millis(m.p99), millis(m.gateway + m.database), database})
-			}
+// holds is false for what was not measured.
+func (t target) holds() bool {
+	switch {
+	case math.IsInf(t.figure, 0) || math.IsNaN(t.figure):
+		return false
+	case t.atMost:
+		return t.figure <= t.limit
+	}
+	return t.figure >= t.limit
+}
+
+// atLeast and atMost judge ours in relation to what it is compared with; the
+// texts show both.
+func (b *bench) atLeast(limit, ours, theirs float64, what, oursText, theirsText string) {
+	b.targets = append(b.targets, target{what, oursText, theirsText, ours / theirs, limit, false})
+}
+
+func (b *bench) atMost(limit, ours, theirs float64, what, oursText, theirsText string) {
+	b.targets = append(b.targets, target{what, oursText, theirsText, ours / theirs, limit, true})
+}
+
+func (b *bench) printTargets() {
+	if len(b.targets) == 0 {
+		return
+	}
+	fmt.Printf("\n## Targets\n\n")
+	t := table{{"target", "ours", "compared with", "ratio", "wanted", "holds"}}
+	for _, g := range b.targets {
+		sign, holds := "≥ ", "yes"
+		if g.atMost {
+			sign = "≤ "
 		}
+		if !g.holds() {
+			holds = "no"
+		}
+		t = append(t, []string{g.what, g.ours, g.theirs, factor(g.figure), sign + factor(g.limit), holds})
 	}
 	t.print()
 }
 
-func (b *bench) printScrapes() {
-	t := table{{"scrape of " + thousands(b.plan.scrapedGroups) + " groups", "encoding", "Pushgateway ms", "ours ms", "ratio",
-		"Pushgateway CPU ms", "ours CPU ms", "ratio", "Pushgateway kB", "ours kB", "ratio"}}
-	for _, r := range b.scrape {
-		t = append(t, []string{r.state, r.encoding,
-			millis(r.theirs.latency), millis(r.ours.latency), ratio(r.ours.latency, r.theirs.latency),
-			millis(r.theirs.cpu), millis(r.ours.cpu), ratio(r.ours.cpu, r.theirs.cpu),
-			strconv.FormatInt(r.theirs.bytes/1000, 10), strconv.FormatInt(r.ours.bytes/1000, 10), ratio(r.ours.bytes, r.theirs.bytes)})
+func factor(f float64) string {
+	switch {
+	case math.IsInf(f, 0) || math.IsNaN(f):
+		return "?"
+	case f >= 100:
+		return thousands(int(f + 0.5))
+	case f >= 0.1:
+		return strconv.FormatFloat(f, 'f', 2, 64)
 	}
-	t.print()
+	return strconv.FormatFloat(f, 'g', 2, 64)
 }
 
-func (b *bench) printMemory() {
-	t := table{{"system", "memory MB with " + thousands(b.plan.scrapedGroups) + " groups"}}
-	for _, r := range b.memory {
-		t = append(t, []string{names[r.system], strconv.FormatInt(r.bytes/1_000_000, 10)})
+// ratio is factor, or nothing if there is nothing to compare with.
+func ratio(ours, theirs float64) string {
+	if ours == 0 || theirs == 0 {
+		return ""
 	}
-	t.print()
-}
-
-// median takes the median of each figure by itself.
-func median(rounds []pushed) pushed {
-	if len(rounds) == 0 {
-		return pushed{}
-	}
-	return pushed{
-		rate: middle(rounds, func(p pushed) float64 { return p.rate }),
-		p50:  middle(rounds, func(p pushed) time.Duration { return p.p50 }), p99: middle(rounds, func(p pushed) time.Duration { return p.p99 }),
-		gateway:  middle(rounds, func(p pushed) time.Duration { return p.gateway }),
-		database: middle(rounds, func(p pushed) time.Duration { return p.database }),
-	}
-}
-
-func middle[T any, V cmp.Ordered](all []T, value func(T) V) V {
-	values := make([]V, len(all))
-	for i := range all {
-		values[i] = value(all[i])
-	}
-	slices.Sort(values)
-	return values[len(values)/2]
-}
-
-func ratio[T ~int64](ours, theirs T) string {
-	return fmt.Sprintf("%.2f", float64(ours)/float64(max(theirs, 1)))
+	return factor(ours / theirs)
 }
 
 func perSecond(rate float64) string {
 	if rate < 10 {
 		return fmt.Sprintf("%.1f", rate)
 	}
-	return fmt.Sprintf("%.0f", rate)
+	return thousands(int(rate + 0.5))
 }
 
 func millis(d time.Duration) string {
 	ms := float64(d) / float64(time.Millisecond)
 	if ms >= 100 {
-		return fmt.Sprintf("%.0f", ms)
+		return thousands(int(ms + 0.5))
 	}
 	return fmt.Sprintf("%.2f", ms)
 }
+
+func percent(share float64) string { return fmt.Sprintf("%.0f%%", 100*share) }
+
+func megabytes(n int64) string { return thousands(int((n + 500_000) / 1_000_000)) }
 
 // thousands writes 10000 as 10,000.
 func thousands(n int) string {
@@ -127,15 +117,27 @@ func thousands(n int) string {
 	return s
 }
 
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
+
+func clientsText(n int) string {
+	if n == 1 {
+		return "1 client"
+	}
+	return fmt.Sprintf("%d clients", n)
+}
+
 // table is rows of cells, the first of which is the header.
 type table [][]string
+
+// add adds a row.
+func (t *table) add(cells ...string) { *t = append(*t, cells) }
 
 // print writes the table in Markdown, aligned.
 func (t table) print() {
 	widths := make([]int, len(t[0]))
 	for _, row := range t {
 		for i, text := range row {
-			widths[i] = max(widths[i], len(text))
+			widths[i] = max(widths[i], len([]rune(text)))
 		}
 	}
 	for i, row := range t {
@@ -151,3 +153,5 @@ func (t table) print() {
 		}
 	}
 }
+
+func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

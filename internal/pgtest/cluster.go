@@ -191,6 +191,10 @@ func (c *Cluster) Restart() {
 // others.
 func (c *Cluster) PID() int { return c.proc.cmd.Process.Pid }
 
+// Program returns the path of one of PostgreSQL's programs, which need not be
+// there.
+func (c *Cluster) Program(name string) string { return filepath.Join(c.bin, name) }
+
 // Remove ends the server without ceremony and removes its files. Tests need
 // not call it.
 func (c *Cluster) Remove() {
