@@ -1,0 +1,166 @@
+package exposition
+
+import (
+	"cmp"
+	"slices"
+)
+
+// settle brings the sequences up to date with all that was applied.
+func (s *State) settle() {
+	if len(s.unsettled.steps) == 0 {
+		return
+	}
+	s.order()
+	s.mergeRecords()
+	s.settleGroups()
+	s.settleTwins()
+	s.settleHeaders()
+	s.settleClashes()
+	for _, f := range s.unsettled.touched {
+		f.pending = nil
+		if f.groups == 0 {
+			delete(s.families, f.name)
+		}
+	}
+	for _, st := range s.unsettled.steps {
+		st.group.unsettled = false
+	}
+	s.unsettled = unsettled{}
+}
+
+// order sorts what is unsettled: steps and edits in key order, families by name.
+func (s *State) order() {
+	steps, touched := s.unsettled.steps, s.unsettled.touched
+	slices.SortFunc(touched, func(x, y *family) int { return cmp.Compare(x.name, y.name) })
+	slices.SortFunc(steps, func(x, y step) int { return cmp.Compare(x.group.key.canonical, y.group.key.canonical) })
+	for i := range steps {
+		steps[i].group.rank = int32(i)
+	}
+	byRank := func(x, y edit) int { return cmp.Compare(x.group.rank, y.group.rank) }
+	for _, f := range touched {
+		slices.SortFunc(f.pending.text, byRank)
+		slices.SortFunc(f.pending.proto, byRank)
+	}
+}
+
+// mergeRecords makes the list of records anew with the next ones.
+func (s *State) mergeRecords() {
+	merged := make([]*record, 0, len(s.records)+len(s.unsettled.steps))
+	rest := s.records
+	for _, st := range s.unsettled.steps {
+		i, found := slices.BinarySearchFunc(rest, st.group, func(r *record, g *group) int { return compareGroups(r.group, g) })
+		merged = append(merged, rest[:i]...)
+		if found {
+			i++
+		}
+		if st.next != nil {
+			merged = append(merged, st.next)
+		}
+		rest = rest[i:]
+	}
+	s.records = append(merged, rest...)
+}
+
+// settleGroups puts the fragments of all groups into the sequences.
+func (s *State) settleGroups() {
+	text, proto := s.text.edit(), s.proto.edit()
+	for _, f := range s.unsettled.touched {
+		text.of(f.hidden).apply(f.pending.text)
+		m := proto.of(f.hidden)
+		before := m.growth
+		m.apply(f.pending.proto)
+		f.size += m.growth - before
+		*f.pending = pending{} // others need the memory
+	}
+	s.text, s.proto = text.result(), proto.result()
+}
+
+// settleTwins looks again for equal series of the changed groups.
+func (s *State) settleTwins() {
+	for _, st := range s.unsettled.steps {
+		if !st.retime {
+			s.forgetTwins(st.group)
+		}
+	}
+	for _, st := range s.unsettled.steps {
+		if st.next != nil && !st.retime {
+			s.findTwins(st.group)
+		}
+	}
+}
+
+// settleHeaders puts the headers into the sequences. A protobuf header has the
+// size of all groups in it.
+func (s *State) settleHeaders() {
+	text, proto := s.text.edit(), s.proto.edit()
+	for _, f := range s.unsettled.touched {
+		s.rescan(f)
+		head, changed := f.nextHead()
+		header := func(text []byte) []edit {
+			if f.groups == 0 {
+				text = nil
+			}
+			return []edit{{meta: head, text: text}}
+		}
+		if changed {
+			text.of(f.hidden).apply(header(appendTextHeader(nil, head)))
+		}
+		if s.hasProto {
+			proto.of(f.hidden).apply(header(appendProtoHeader(nil, head, f.size)))
+		}
+		f.head = head
+	}
+	s.text, s.proto = text.result(), proto.result()
+}
+
+// settleClashes moves families between the exposition and what is hidden.
+func (s *State) settleClashes() {
+	text, proto := s.text.edit(), s.proto.edit()
+	hidden := slices.Clone(s.hidden)
+	for _, f := range s.unsettled.touched {
+		hide := f.groups > 0 && s.clashes(f)
+		if hide == f.hidden {
+			continue
+		}
+		text.move(f.name, *s.text.of(f.hidden), f.hidden)
+		proto.move(f.name, *s.proto.of(f.hidden), f.hidden)
+		i, found := slices.BinarySearch(hidden, f.name)
+		if found {
+			hidden = slices.Delete(hidden, i, i+1)
+		} else {
+			hidden = slices.Insert(hidden, i, f.name)
+		}
+		f.hidden = hide
+	}
+	s.text, s.proto = text.result(), proto.result()
+	s.hidden = hidden
+}
+
+// editing makes the next form of a rendering. Its mergers get the families by
+// name.
+type editing struct {
+	shown, hidden *merger
+}
+
+func (r *rendering) edit() editing {
+	return editing{newMerger(r.shown), newMerger(r.hidden)}
+}
+
+func (e editing) of(hidden bool) *merger {
+	if hidden {
+		return e.hidden
+	}
+	return e.shown
+}
+
+// move takes a family, which is in the sequence q, to the other one.
+func (e editing) move(name string, q sequence, hidden bool) {
+	for entry, text := range q.family(name) {
+		e.of(hidden).apply([]edit{{meta: entry.meta, group: entry.group}})
+		e.of(!hidden).apply([]edit{{entry.meta, entry.group, text}})
+	}
+}
+
+func (e editing) result() rendering {
+	return rendering{e.shown.result(), e.hidden.result()}
+}
