@@ -1,7 +1,9 @@
 package api
 
 import (
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -51,7 +53,21 @@ func (s *Server) scrape(c echo.Context) error {
 	if enc.Gzip {
 		h.Set(echo.HeaderContentEncoding, "gzip")
 	}
-	return e.Write(c.Response())
+	c.Response().WriteHeader(http.StatusOK)
+	return send(c.Response().Writer, e)
+}
+
+// send writes the exposition. An HTTP/1.1 connection takes it as it lies in
+// memory, piece by piece but with few system calls: net.Buffers is what ReadFrom
+// hands on to writev.
+func send(w http.ResponseWriter, e *exposition.Exposition) error {
+	connection, ok := w.(io.ReaderFrom)
+	if !ok {
+		return e.Write(w)
+	}
+	pieces := net.Buffers(e.Pieces())
+	_, err := connection.ReadFrom(&pieces)
+	return err
 }
 
 // exposition returns what is answered, with the gateway's own metrics if they

@@ -33,6 +33,19 @@ func (e *Exposition) Size() int {
 	return size
 }
 
+// Pieces returns the exposition in pieces, in a slice that is the caller's. The
+// bytes must not be changed.
+func (e *Exposition) Pieces() [][]byte {
+	if e.gzip != nil {
+		return [][]byte{e.gzip()}
+	}
+	pieces := make([][]byte, len(e.leaves))
+	for i, l := range e.leaves {
+		pieces[i] = l.text
+	}
+	return pieces
+}
+
 // writers gather leaves, which are small: each write to a connection has its
 // price, and what was copied just before is read from the cache.
 var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 128<<10) }}
