@@ -15,6 +15,7 @@ type unsettled struct {
 	steps   []step    // one for each group
 	touched []*family // those with pending edits, or whose clashes may have changed
 	gone    map[Digest]bool
+	places  []uint64 // see inOrder
 }
 
 func (u *unsettled) addGone(g *group) {

@@ -24,13 +24,6 @@ func newMerger(q sequence) *merger {
 	return &merger{rest: q, source: q}
 }
 
-// apply makes edits, which come after all those of earlier calls.
-func (m *merger) apply(edits []edit) {
-	for i := range edits {
-		m.edit(&edits[i])
-	}
-}
-
 // result ends the merger.
 func (m *merger) result() sequence {
 	if !m.edited {
@@ -44,6 +37,7 @@ func (m *merger) result() sequence {
 	return m.leaves
 }
 
+// edit makes an edit, which comes after all earlier ones.
 func (m *merger) edit(e *edit) {
 	found := false
 	if len(m.rest) > 0 {

@@ -163,6 +163,8 @@ func (q sequence) headers() iter.Seq[*meta] {
 // entry once. Leaves in which they change nothing stay as they are.
 func (q sequence) apply(edits []edit) sequence {
 	m := newMerger(q)
-	m.apply(edits)
+	for i := range edits {
+		m.edit(&edits[i])
+	}
 	return m.result()
 }

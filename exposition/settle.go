@@ -2,6 +2,7 @@ package exposition
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 )
 
@@ -28,18 +29,31 @@ func (s *State) settle() {
 	s.unsettled = unsettled{}
 }
 
-// order sorts what is unsettled: steps and edits in key order, families by name.
+// order sorts what is unsettled: steps in key order, families by name.
 func (s *State) order() {
-	steps, touched := s.unsettled.steps, s.unsettled.touched
-	slices.SortFunc(touched, func(x, y *family) int { return cmp.Compare(x.name, y.name) })
+	steps := s.unsettled.steps
+	slices.SortFunc(s.unsettled.touched, func(x, y *family) int { return cmp.Compare(x.name, y.name) })
 	slices.SortFunc(steps, func(x, y step) int { return cmp.Compare(x.group.key.canonical, y.group.key.canonical) })
 	for i := range steps {
-		steps[i].group.rank = int32(i)
+		steps[i].group.rank = uint32(i)
 	}
-	byRank := func(x, y edit) int { return cmp.Compare(x.group.rank, y.group.rank) }
-	for _, f := range touched {
-		slices.SortFunc(f.pending.text, byRank)
-		slices.SortFunc(f.pending.proto, byRank)
+}
+
+// inOrder yields edits in key order. It sorts numbers, of a group's place and its
+// edit's, since edits are large.
+func (s *State) inOrder(edits []edit) iter.Seq[*edit] {
+	places := s.unsettled.places[:0]
+	for i := range edits {
+		places = append(places, uint64(edits[i].group.rank)<<32|uint64(i))
+	}
+	s.unsettled.places = places
+	slices.Sort(places)
+	return func(yield func(*edit) bool) {
+		for _, place := range places {
+			if !yield(&edits[uint32(place)]) {
+				return
+			}
+		}
 	}
 }
 
@@ -65,11 +79,15 @@ func (s *State) mergeRecords() {
 func (s *State) settleGroups() {
 	text, proto := s.text.edit(), s.proto.edit()
 	for _, f := range s.unsettled.touched {
-		text.of(f.hidden).apply(f.pending.text)
+		for e := range s.inOrder(f.pending.text) {
+			text.of(f.hidden).edit(e)
+		}
 		m := proto.of(f.hidden)
-		before := m.growth
-		m.apply(f.pending.proto)
-		f.size += m.growth - before
+		f.size -= m.growth
+		for e := range s.inOrder(f.pending.proto) {
+			m.edit(e)
+		}
+		f.size += m.growth
 		*f.pending = pending{} // others need the memory
 	}
 	s.text, s.proto = text.result(), proto.result()
@@ -96,17 +114,17 @@ func (s *State) settleHeaders() {
 	for _, f := range s.unsettled.touched {
 		s.rescan(f)
 		head, changed := f.nextHead()
-		header := func(text []byte) []edit {
+		header := func(text []byte) *edit {
 			if f.groups == 0 {
 				text = nil
 			}
-			return []edit{{meta: head, text: text}}
+			return &edit{meta: head, text: text}
 		}
 		if changed {
-			text.of(f.hidden).apply(header(appendTextHeader(nil, head)))
+			text.of(f.hidden).edit(header(appendTextHeader(nil, head)))
 		}
 		if s.hasProto {
-			proto.of(f.hidden).apply(header(appendProtoHeader(nil, head, f.size)))
+			proto.of(f.hidden).edit(header(appendProtoHeader(nil, head, f.size)))
 		}
 		f.head = head
 	}
@@ -156,8 +174,8 @@ func (e editing) of(hidden bool) *merger {
 // move takes a family, which is in the sequence q, to the other one.
 func (e editing) move(name string, q sequence, hidden bool) {
 	for entry, text := range q.family(name) {
-		e.of(hidden).apply([]edit{{meta: entry.meta, group: entry.group}})
-		e.of(!hidden).apply([]edit{{entry.meta, entry.group, text}})
+		e.of(hidden).edit(&edit{meta: entry.meta, group: entry.group})
+		e.of(!hidden).edit(&edit{entry.meta, entry.group, text})
 	}
 }
 

@@ -62,7 +62,7 @@ type group struct {
 	// unsettled says that the sequences do not have the record yet, and rank is
 	// the group's place among those.
 	unsettled bool
-	rank      int32
+	rank      uint32
 }
 
 // record is one version of a group. It is immutable.
