@@ -1,8 +1,11 @@
 package api
 
 import (
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -39,22 +42,45 @@ func (s *Server) scrape(c echo.Context) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	var own []exposition.Family
-	if s.opt.MergeSelfMetrics {
-		if own, err = s.own.families(); err != nil {
-			return unavailable(err)
-		}
+	e, err := s.exposition(snapshot, enc)
+	if err != nil {
+		return unavailable(err)
 	}
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, string(format))
 	h.Set(echo.HeaderVary, "Accept, Accept-Encoding")
+	h.Set(echo.HeaderContentLength, strconv.Itoa(e.Size()))
 	if enc.Gzip {
 		h.Set(echo.HeaderContentEncoding, "gzip")
 	}
-	if s.opt.MergeSelfMetrics {
-		return snapshot.WriteMerged(c.Response(), enc, own)
+	c.Response().WriteHeader(http.StatusOK)
+	return send(c.Response().Writer, e)
+}
+
+// send writes the exposition. An HTTP/1.1 connection takes it as it lies in
+// memory, piece by piece but with few system calls: net.Buffers is what ReadFrom
+// hands on to writev.
+func send(w http.ResponseWriter, e *exposition.Exposition) error {
+	connection, ok := w.(io.ReaderFrom)
+	if !ok {
+		return e.Write(w)
 	}
-	return snapshot.WriteExposition(c.Response(), enc)
+	pieces := net.Buffers(e.Pieces())
+	_, err := connection.ReadFrom(&pieces)
+	return err
+}
+
+// exposition returns what is answered, with the gateway's own metrics if they
+// are to be merged in.
+func (s *Server) exposition(snapshot *exposition.Snapshot, enc exposition.Encoding) (*exposition.Exposition, error) {
+	if !s.opt.MergeSelfMetrics {
+		return snapshot.Exposition(enc)
+	}
+	own, err := s.own.families()
+	if err != nil {
+		return nil, err
+	}
+	return snapshot.Merged(enc, own)
 }
 
 // unavailable makes an error one that asks for another try.

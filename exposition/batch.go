@@ -1,40 +1,68 @@
 package exposition
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
 
-// batch is one Apply: it collects the edits of all changed groups, by family,
-// and makes them together.
-type batch struct {
-	state       *State
-	steps       []step
-	touched     []*family // those with pending edits, or whose clashes may have changed
-	text, proto []byte    // new fragments are appended to these
-	scratch     []Family
+// A change is applied in two halves. At once its groups are rendered, counted
+// and let go, so that large changes can come in small parts. The fragments go
+// into the sequences when somebody wants to see them, those of all parts
+// together: that touches each leaf once.
+
+// unsettled is what has been applied and is not in the sequences yet.
+type unsettled struct {
+	steps   []step    // one for each group
+	touched []*family // those with pending edits, or whose clashes may have changed
+	gone    map[Digest]bool
+	places  []uint64 // see inOrder
 }
 
-// step is what happens to one group: it gets the content. Without content it
-// is deleted, or, with retime, only its push times are rendered again.
+func (u *unsettled) addGone(g *group) {
+	if u.gone == nil {
+		u.gone = map[Digest]bool{}
+	}
+	u.gone[g.key.digest] = true
+}
+
+// step is what happens to one group. It has no next record if it is deleted.
 type step struct {
 	group     *group
-	content   *Group
-	retime    bool
 	old, next *record // nil while the group does not exist
+	retime    bool    // only the push times are rendered again
 }
 
-// pending is what a batch does to a family, without the header.
+// pending is what is to become of a family's fragments.
 type pending struct {
-	text, proto []edit
+	text, proto             []edit
+	textMemory, protoMemory arena
 }
 
-// fragmentChunk is the size from which on fragments go to a new buffer.
-const fragmentChunk = 1 << 20
+// arena is memory for fragments. What a family has is freed as soon as that is
+// settled.
+type arena []byte
 
-// plan finds the steps of a change, in key order, and updates the set of
-// groups.
+// put copies a fragment to the arena. What it returns is never nil.
+func (a *arena) put(fragment []byte) []byte {
+	if *a == nil || len(*a)+len(fragment) > cap(*a) {
+		*a = make([]byte, 0, max(len(fragment), min(2*cap(*a), 64<<10)))
+	}
+	start := len(*a)
+	*a = append(*a, fragment...)
+	return (*a)[start:len(*a):len(*a)]
+}
+
+// batch is one Apply.
+type batch struct {
+	state    *State
+	contents []*Group // of the steps; nil to delete, or with retime
+	steps    []step
+	rendered []byte   // the last fragment
+	families []Family // of the last group
+	members  []member // of the last group
+}
+
+// plan finds the steps of a change and updates the set of groups.
 func (b *batch) plan(c Change) {
 	s := b.state
 	final := make(map[Digest]*Group, len(c.Groups)+len(c.Deleted))
@@ -46,28 +74,34 @@ func (b *batch) plan(c Change) {
 	for i := range c.Groups {
 		final[c.Groups[i].Key.Digest()] = &c.Groups[i]
 	}
-	b.steps = make([]step, 0, len(final))
 	for d, content := range final {
 		g := s.groups[d]
 		if g == nil {
+			if s.unsettled.gone[d] {
+				s.settle()
+			}
 			g = s.addGroup(content.Key)
 		}
-		b.steps = append(b.steps, step{group: g, content: content, old: g.record})
+		b.add(step{group: g, old: g.record}, content)
 	}
 	b.planShadows(final)
-	for _, st := range b.steps {
-		if st.content == nil && !st.retime {
+	for i, st := range b.steps {
+		if b.contents[i] == nil && !st.retime {
 			s.removeGroup(st.group)
 		}
 	}
-	slices.SortFunc(b.steps, func(x, y step) int { return x.group.key.Compare(y.group.key) })
+}
+
+func (b *batch) add(st step, content *Group) {
+	b.steps = append(b.steps, st)
+	b.contents = append(b.contents, content)
 }
 
 // planShadows adds steps for the groups whose push times appear or disappear
 // because another group comes or goes.
 func (b *batch) planShadows(final map[Digest]*Group) {
-	for _, st := range b.steps {
-		if st.old != nil && st.content != nil {
+	for i, st := range b.steps {
+		if st.old != nil && b.contents[i] != nil {
 			continue
 		}
 		g := b.state.shadow(st.group)
@@ -75,97 +109,92 @@ func (b *batch) planShadows(final map[Digest]*Group) {
 			continue
 		}
 		if _, planned := final[g.key.Digest()]; !planned {
-			b.steps = append(b.steps, step{group: g, retime: true, old: g.record})
+			b.add(step{group: g, retime: true, old: g.record}, nil)
 		}
 	}
 }
 
-// run makes the steps.
+// run makes the steps, as far as that goes without the sequences.
 func (b *batch) run() {
-	b.text, b.proto = make([]byte, 0, 4<<10), make([]byte, 0, 1)
-	for i := range b.steps {
-		b.render(&b.steps[i])
-		b.account(&b.steps[i])
-	}
 	s := b.state
-	s.mergeRecords(b.steps)
-	slices.SortFunc(b.touched, func(x, y *family) int { return cmp.Compare(x.name, y.name) })
-	b.applyGroups()
-	b.applyTwins()
-	b.applyHeaders()
-	b.applyClashes()
-	for _, f := range b.touched {
-		f.pending = nil
-		if f.groups == 0 {
-			delete(s.families, f.name)
+	for _, st := range b.steps {
+		if st.group.unsettled {
+			s.settle() // a group's changes are made one after the other
+			break
 		}
 	}
+	for i := range b.steps {
+		st := &b.steps[i]
+		st.group.unsettled = true
+		b.render(st, b.contents[i])
+		b.account(st)
+		if st.next == nil {
+			s.unsettled.addGone(st.group)
+		}
+	}
+	s.unsettled.steps = append(s.unsettled.steps, b.steps...)
 }
 
-// touch makes sure that the batch looks at a family when all steps are made.
-func (b *batch) touch(f *family) *pending {
+// touch makes sure that settle looks at a family.
+func (s *State) touch(f *family) *pending {
 	if f.pending == nil {
 		f.pending = &pending{}
-		b.touched = append(b.touched, f)
+		s.unsettled.touched = append(s.unsettled.touched, f)
 	}
 	return f.pending
 }
 
 // render makes the group's next record and the edits of its fragments.
-func (b *batch) render(st *step) {
+func (b *batch) render(st *step, content *Group) {
 	g := st.group
 	switch {
-	case st.content != nil:
-		families := b.families(st.content)
-		st.next = &record{
-			group:    g,
-			pushTime: st.content.PushTime, pushFailureTime: st.content.PushFailureTime,
-			members: make([]member, len(families)),
-		}
+	case content != nil:
+		families := b.exposed(content)
+		st.next = &record{group: g, pushTime: content.PushTime, pushFailureTime: content.PushFailureTime}
 		foreignKey := !legacyLabels(g.key.labels)
+		b.members = b.members[:0]
 		for i := range families {
-			st.next.members[i] = b.fragment(g, &families[i])
+			b.members = append(b.members, b.fragment(g, &families[i]))
 			if foreignKey || isForeign(&families[i]) {
-				st.next.foreign = append(st.next.foreign, families[i])
+				st.next.foreign = append(st.next.foreign, families[i].clone())
 			}
 		}
+		st.next.members = g.share(b.members)
 	case st.retime:
 		next := *st.old
-		next.members = slices.Clone(next.members)
 		for _, f := range appendPushTimes(nil, next.pushTime, next.pushFailureTime) {
-			*next.member(f.Name) = b.fragment(g, &f)
+			b.fragment(g, &f)
 		}
 		st.next = &next
 	}
 }
 
-// families returns what the group exposes, push times included, by name. It is
+// exposed returns what the group exposes, push times included, by name. It is
 // valid until the next call.
-func (b *batch) families(content *Group) []Family {
-	families := b.scratch[:0]
+func (b *batch) exposed(content *Group) []Family {
+	families := b.families[:0]
 	for _, f := range content.Families {
 		if len(f.Metrics) > 0 && !isPushTime(f.Name) {
 			families = append(families, f)
 		}
 	}
 	families = appendPushTimes(families, content.PushTime, content.PushFailureTime)
-	slices.SortStableFunc(families, func(x, y Family) int { return cmp.Compare(x.Name, y.Name) })
-	b.scratch = families
+	slices.SortStableFunc(families, compareFamilies)
+	b.families = families
 	return slices.CompactFunc(families, func(x, y Family) bool { return x.Name == y.Name })
 }
 
 // appendPushTimes appends the two families of the gateway's own.
 func appendPushTimes(dst []Family, pushed, failed time.Time) []Family {
-	gauge := func(name, help string, t time.Time) Family {
-		f := Family{Name: name, Help: help, Type: Gauge, Metrics: []Metric{{}}}
+	metrics := make([]Metric, 2)
+	for i, t := range []time.Time{pushed, failed} {
 		if !t.IsZero() {
-			f.Metrics[0].Value = float64(t.UnixNano()) / 1e9
+			metrics[i].Value = float64(t.UnixNano()) / 1e9
 		}
-		return f
 	}
 	return append(dst,
-		gauge(PushTimeName, PushTimeHelp, pushed),
-		gauge(PushFailureTimeName, PushFailureTimeHelp, failed))
+		Family{Name: PushTimeName, Help: PushTimeHelp, Type: Gauge, Metrics: metrics[:1]},
+		Family{Name: PushFailureTimeName, Help: PushFailureTimeHelp, Type: Gauge, Metrics: metrics[1:]})
 }
 
 func isPushTime(name string) bool { return name == PushTimeName || name == PushFailureTimeName }
@@ -174,34 +203,36 @@ func isPushTime(name string) bool { return name == PushTimeName || name == PushF
 func (b *batch) fragment(g *group, f *Family) member {
 	s := b.state
 	fam := s.family(f.Name)
-	p := b.touch(fam)
+	p := s.touch(fam)
 	m := member{meta: fam.meta(f), metrics: int32(len(f.Metrics)), flawed: flawed(f, g.key)}
 	silent := isPushTime(f.Name) && s.shadowed(g)
-	text := len(b.text)
+	b.rendered = b.rendered[:0]
 	if !silent {
-		b.text = appendText(b.text, f, &g.key)
+		b.rendered = appendText(b.rendered, f, &g.key)
 	}
-	p.text = append(p.text, edit{m.meta, g, b.text[text:len(b.text):len(b.text)]})
-	b.text = nextBuffer(b.text)
+	p.text = append(p.text, edit{m.meta, g, p.textMemory.put(b.rendered)})
 	if !s.hasProto {
 		return m
 	}
-	proto := len(b.proto)
+	b.rendered = b.rendered[:0]
 	if !silent {
-		b.proto = appendProto(b.proto, f, &g.key)
+		b.rendered = appendProto(b.rendered, f, &g.key)
 	}
-	m.size = len(b.proto) - proto
-	p.proto = append(p.proto, edit{m.meta, g, b.proto[proto:len(b.proto):len(b.proto)]})
-	b.proto = nextBuffer(b.proto)
+	p.proto = append(p.proto, edit{m.meta, g, p.protoMemory.put(b.rendered)})
 	return m
 }
 
-// nextBuffer keeps buffers from growing without end: each growth copies.
-func nextBuffer(b []byte) []byte {
-	if len(b) < fragmentChunk {
-		return b
+// share returns members, which belong to a batch, in memory that is shared with
+// an older record, if possible: most groups have the same families again and
+// again, and those of a job the same ones.
+func (g *group) share(members []member) []member {
+	if g.record != nil && slices.Equal(g.record.members, members) {
+		return g.record.members
 	}
-	return make([]byte, 0, fragmentChunk)
+	if !slices.Equal(g.job.members, members) {
+		g.job.members = slices.Clone(members)
+	}
+	return g.job.members
 }
 
 // account enters the group's next record in place of the old one, and adds the
@@ -210,7 +241,7 @@ func (b *batch) account(st *step) {
 	s := b.state
 	if st.next != nil {
 		for _, m := range st.next.members {
-			b.join(m)
+			s.join(m)
 			m.meta.family.offer(st.group, m.meta)
 		}
 		if st.next.foreign != nil {
@@ -219,7 +250,7 @@ func (b *batch) account(st *step) {
 	}
 	if st.old != nil {
 		for _, m := range st.old.members {
-			b.leave(m)
+			s.leave(m)
 			if st.next.member(m.meta.name) == nil {
 				b.drop(m.meta, st.group)
 			}
@@ -233,136 +264,10 @@ func (b *batch) account(st *step) {
 
 // drop removes a group's fragment of a family.
 func (b *batch) drop(m *meta, g *group) {
-	p := b.touch(m.family)
+	p := b.state.touch(m.family)
 	p.text = append(p.text, edit{meta: m, group: g})
 	if b.state.hasProto {
 		p.proto = append(p.proto, edit{meta: m, group: g})
 	}
 	m.family.withdraw(g)
-}
-
-// edits collects edits of shown and of hidden families.
-type edits struct {
-	shown, hidden []edit
-}
-
-func (e *edits) of(f *family) *[]edit {
-	if f.hidden {
-		return &e.hidden
-	}
-	return &e.shown
-}
-
-func (r *rendering) apply(e edits) {
-	r.shown = r.shown.apply(e.shown)
-	r.hidden = r.hidden.apply(e.hidden)
-}
-
-// applyGroups applies the text edits of all groups.
-func (b *batch) applyGroups() {
-	var text edits
-	for _, f := range b.touched {
-		to := text.of(f)
-		*to = append(*to, f.pending.text...)
-	}
-	b.state.text.apply(text)
-}
-
-// applyTwins looks again for equal series of the changed groups.
-func (b *batch) applyTwins() {
-	for _, st := range b.steps {
-		if !st.retime {
-			b.state.forgetTwins(st.group)
-		}
-	}
-	for _, st := range b.steps {
-		if st.content != nil {
-			b.state.findTwins(st)
-		}
-	}
-}
-
-// applyHeaders applies the edits of the headers, and, since a protobuf header
-// has the size of all groups, with them the protobuf edits of all groups.
-func (b *batch) applyHeaders() {
-	s := b.state
-	var text, proto edits
-	for _, f := range b.touched {
-		s.rescan(f)
-		head, changed := f.nextHead()
-		if changed {
-			to := text.of(f)
-			e := edit{meta: head}
-			if f.groups > 0 {
-				e.text = appendTextHeader(nil, head)
-			}
-			*to = append(*to, e)
-		}
-		if s.hasProto {
-			to := proto.of(f)
-			e := edit{meta: head}
-			if f.groups > 0 {
-				e.text = appendProtoHeader(nil, head, f.size)
-			}
-			*to = append(append(*to, e), f.pending.proto...)
-		}
-		f.head = head
-	}
-	s.text.apply(text)
-	s.proto.apply(proto)
-}
-
-// applyClashes moves families between the exposition and what is hidden.
-func (b *batch) applyClashes() {
-	s := b.state
-	var text, proto edits
-	hidden := slices.Clone(s.hidden)
-	for _, f := range b.touched {
-		hide := f.groups > 0 && s.clashes(f)
-		if hide == f.hidden {
-			continue
-		}
-		s.text.move(&text, f)
-		s.proto.move(&proto, f)
-		i, found := slices.BinarySearch(hidden, f.name)
-		if found {
-			hidden = slices.Delete(hidden, i, i+1)
-		} else {
-			hidden = slices.Insert(hidden, i, f.name)
-		}
-		f.hidden = hide
-	}
-	s.text.apply(text)
-	s.proto.apply(proto)
-	s.hidden = hidden
-}
-
-// move adds the edits that hide a family, or show it again.
-func (r *rendering) move(e *edits, f *family) {
-	from, to := &e.shown, &e.hidden
-	if f.hidden {
-		from, to = to, from
-	}
-	for entry, text := range r.of(f.hidden).family(f.name) {
-		*from = append(*from, edit{meta: entry.meta, group: entry.group})
-		*to = append(*to, edit{entry.meta, entry.group, text})
-	}
-}
-
-// mergeRecords makes the list of records anew with the next ones.
-func (s *State) mergeRecords(steps []step) {
-	merged := make([]*record, 0, len(s.records)+len(steps))
-	rest := s.records
-	for _, st := range steps {
-		i, found := slices.BinarySearchFunc(rest, st.group, func(r *record, g *group) int { return compareGroups(r.group, g) })
-		merged = append(merged, rest[:i]...)
-		if found {
-			i++
-		}
-		if st.next != nil {
-			merged = append(merged, st.next)
-		}
-		rest = rest[i:]
-	}
-	s.records = append(merged, rest...)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
@@ -50,6 +51,7 @@ func BenchmarkApply(b *testing.B) {
 				round++
 				b.StartTimer()
 				s.Apply(c)
+				s.Snapshot()
 			}
 		})
 	}
@@ -57,7 +59,11 @@ func BenchmarkApply(b *testing.B) {
 		groups := benchmarkGroups(b)
 		b.ReportAllocs()
 		for b.Loop() {
-			NewState().Apply(Change{Groups: groups})
+			s := NewState()
+			for part := range slices.Chunk(groups, 100) {
+				s.Apply(Change{Groups: part})
+			}
+			s.Snapshot()
 		}
 	})
 }
@@ -93,6 +99,51 @@ func BenchmarkWriteExposition(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkRender renders a group of 20 series.
+func BenchmarkRender(b *testing.B) {
+	g := largeGroup(b, 1, 1)
+	for name, render := range map[string]func([]byte, *Family, *GroupingKey) []byte{"text": appendText, "protobuf": appendProto} {
+		b.Run(name, func(b *testing.B) {
+			var dst []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				dst = dst[:0]
+				for i := range g.Families {
+					dst = render(dst, &g.Families[i], &g.Key)
+				}
+			}
+			b.SetBytes(int64(len(dst)))
+		})
+	}
+}
+
+// BenchmarkCompress compresses an exposition of 10,000 groups of which nothing
+// is compressed yet.
+func BenchmarkCompress(b *testing.B) {
+	s := benchmarkState(b)
+	size := 0
+	b.SetBytes(int64(s.Snapshot().Stats().Bytes))
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, l := range s.text.shown {
+			l.packed.Store(nil)
+		}
+		size = len(s.text.shown.gzip())
+	}
+	b.ReportMetric(float64(size), "wire-bytes")
+}
+
+// BenchmarkCheckNames checks a push beside 10,000 groups.
+func BenchmarkCheckNames(b *testing.B) {
+	s, g := benchmarkState(b), largeGroup(b, 1, 2)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.CheckNames(g.Key, true, g.Families); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -88,6 +88,7 @@ func describe(c Claim) string { return fmt.Sprintf("%s %s", c.Type, c.Owner) }
 // holder returns the first group in key order, other than g, with the claim.
 // There must be one.
 func (s *State) holder(c Claim, g *group) *group {
+	s.settle()
 	f := s.families[c.Owner]
 	for e := range s.text.of(f.hidden).family(f.name) {
 		if e.group != nil && e.group != g && e.group.member(f.name).meta.typ == c.Type {

@@ -37,57 +37,53 @@ func exposedNames(name string, t Type) []string {
 }
 
 // join counts a member in its family.
-func (b *batch) join(m member) {
+func (s *State) join(m member) {
 	f := m.meta.family
 	f.groups++
-	f.size += m.size
 	if m.flawed {
 		f.flaws++
 	}
 	f.types[m.meta.typ]++
 	if f.types[m.meta.typ] == 1 && !isPushTime(f.name) {
-		b.claim(f, m.meta.typ)
+		s.claim(f, m.meta.typ)
 	}
 }
 
 // leave is the inverse of join.
-func (b *batch) leave(m member) {
+func (s *State) leave(m member) {
 	f := m.meta.family
 	f.groups--
-	f.size -= m.size
 	if m.flawed {
 		f.flaws--
 	}
 	f.types[m.meta.typ]--
 	if f.types[m.meta.typ] == 0 && !isPushTime(f.name) {
-		b.unclaim(f, m.meta.typ)
+		s.unclaim(f, m.meta.typ)
 	}
 }
 
-func (b *batch) claim(f *family, t Type) {
-	names := b.state.names
+func (s *State) claim(f *family, t Type) {
 	for _, name := range exposedNames(f.name, t) {
-		names[name] = append(names[name], Claim{name, f.name, t})
-		b.touchOwners(name)
+		s.names[name] = append(s.names[name], Claim{name, f.name, t})
+		s.touchOwners(name)
 	}
 }
 
-func (b *batch) unclaim(f *family, t Type) {
-	names := b.state.names
+func (s *State) unclaim(f *family, t Type) {
 	for _, name := range exposedNames(f.name, t) {
-		b.touchOwners(name)
-		rest := slices.DeleteFunc(names[name], func(c Claim) bool { return c.Owner == f.name && c.Type == t })
+		s.touchOwners(name)
+		rest := slices.DeleteFunc(s.names[name], func(c Claim) bool { return c.Owner == f.name && c.Type == t })
 		if len(rest) == 0 {
-			delete(names, name)
+			delete(s.names, name)
 		} else {
-			names[name] = rest
+			s.names[name] = rest
 		}
 	}
 }
 
-func (b *batch) touchOwners(name string) {
-	for _, c := range b.state.names[name] {
-		b.touch(b.state.families[c.Owner])
+func (s *State) touchOwners(name string) {
+	for _, c := range s.names[name] {
+		s.touch(s.families[c.Owner])
 	}
 }
 
@@ -125,12 +121,38 @@ func flawed(f *Family, key GroupingKey) bool {
 	}
 	for i := range f.Metrics {
 		m := &f.Metrics[i]
-		if hasRepeats(m.Labels, func(x, y Label) int { return cmp.Compare(x.Name, y.Name) }) ||
+		if repeatsName(m.Labels) ||
 			reserved != "" && (hasLabel(m.Labels, reserved) || repeatsBound(f.Type, m)) {
 			return true
 		}
 	}
-	return hasRepeats(f.Metrics, func(x, y Metric) int { return compareLabels(x.Labels, y.Labels) })
+	return repeatsLabels(f.Metrics)
+}
+
+// repeatsName reports whether two of the labels, which are sorted, have one
+// name.
+func repeatsName(labels []Label) bool {
+	for i := 1; i < len(labels); i++ {
+		if labels[i-1].Name == labels[i].Name {
+			return true
+		}
+	}
+	return false
+}
+
+// repeatsLabels reports whether two metrics have the same labels. It is cheap if
+// they are sorted.
+func repeatsLabels(metrics []Metric) bool {
+	for i := 1; i < len(metrics); i++ {
+		if compareLabels(metrics[i-1].Labels, metrics[i].Labels) >= 0 {
+			labels := make([][]Label, len(metrics))
+			for i := range metrics {
+				labels[i] = metrics[i].Labels
+			}
+			return hasRepeats(labels, compareLabels)
+		}
+	}
+	return false
 }
 
 func hasLabel(labels []Label, name string) bool {

@@ -27,12 +27,15 @@ func checkUnique(key GroupingKey, f Family) error {
 }
 
 func compareLabels(a, b []Label) int {
-	return slices.CompareFunc(a, b, func(x, y Label) int {
-		if c := cmp.Compare(x.Name, y.Name); c != 0 {
+	for i := range min(len(a), len(b)) {
+		if c := strings.Compare(a[i].Name, b[i].Name); c != 0 {
 			return c
 		}
-		return cmp.Compare(x.Value, y.Value)
-	})
+		if c := strings.Compare(a[i].Value, b[i].Value); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(a), len(b))
 }
 
 // suffixes returns the endings of the names under which a family of the type

@@ -16,7 +16,7 @@ type family struct {
 	last       *meta // of the last group, to share
 	head       *meta // the header's; nil if there is none yet
 	help, unit choice
-	pending    *pending // what the running batch does, or nil
+	pending    *pending // what is not in the sequences yet, or nil
 }
 
 // choice is the first text, in key order of the groups, that is not empty.

@@ -54,32 +54,74 @@ func NewGroupingKey(labels map[string]string, scheme NameScheme) (GroupingKey, e
 	if labels[jobLabel] == "" {
 		return GroupingKey{}, keyError("job name is required: push to /metrics/job/<job>")
 	}
-	k := GroupingKey{labels: make([]Label, 0, len(labels))}
+	sorted := make([]Label, 0, len(labels))
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
-		if !validLabelName(name, scheme) || strings.HasPrefix(name, model.ReservedLabelPrefix) {
-			return GroupingKey{}, keyError("improper label name %q in the path%s", name, nameHint(name, scheme))
-		}
-		if !validText(labels[name]) {
-			return GroupingKey{}, keyError("the value of label %s, %q, must be UTF-8 without NUL", name, labels[name])
-		}
-		k.labels = append(k.labels, Label{name, labels[name]})
+		sorted = append(sorted, Label{name, labels[name]})
 	}
-	var b strings.Builder
-	b.WriteString(labels[jobLabel])
-	for _, l := range k.labels {
+	return newGroupingKey(sorted, scheme)
+}
+
+// newGroupingKey makes a key of sorted labels, of which one is the job. The
+// labels' memory becomes the key's, their texts do not.
+func newGroupingKey(labels []Label, scheme NameScheme) (GroupingKey, error) {
+	size := 0
+	for _, l := range labels {
+		if !validLabelName(l.Name, scheme) || strings.HasPrefix(l.Name, model.ReservedLabelPrefix) {
+			return GroupingKey{}, keyError("improper label name %q in the path%s", l.Name, nameHint(l.Name, scheme))
+		}
+		if !validText(l.Value) {
+			return GroupingKey{}, keyError("the value of label %s, %q, must be UTF-8 without NUL", l.Name, l.Value)
+		}
+		size += len(l.Name) + len(l.Value) + 2*len(separator)
+	}
+	job, _ := lookup(labels, jobLabel)
+	b := make([]byte, 0, size)
+	b = append(b, job...)
+	for _, l := range labels {
 		if l.Name != jobLabel {
-			b.WriteString(separator)
-			b.WriteString(l.Name)
-			b.WriteString(separator)
-			b.WriteString(l.Value)
+			b = append(append(append(append(b, separator...), l.Name...), separator...), l.Value...)
 		}
 	}
-	k.canonical = b.String()
-	if len(k.canonical) > maxKeyBytes {
+	if len(b) > maxKeyBytes {
 		return GroupingKey{}, keyError("the grouping key has more than %d bytes: each series repeats it, so keep it short", maxKeyBytes)
 	}
-	k.digest = sha256.Sum256([]byte(k.canonical))
+	k := GroupingKey{labels: labels, canonical: string(b), digest: sha256.Sum256(b)}
+	rest := k.canonical[len(job):]
+	for i := range labels {
+		l := &labels[i]
+		if l.Name == jobLabel {
+			*l = Label{jobLabel, k.canonical[:len(job)]}
+			continue
+		}
+		name, value := len(separator)+len(l.Name), len(separator)+len(l.Value)
+		*l = Label{rest[len(separator):name], rest[name+len(separator) : name+value]}
+		rest = rest[name+value:]
+	}
 	return k, nil
+}
+
+// DecodeGroupingKey reads a key's labels, stored as a JSON object. It returns an
+// error for everything else and for what is no key.
+func DecodeGroupingKey(data []byte) (GroupingKey, error) {
+	s := scanner{data: data, text: string(data)}
+	labels := make([]Label, 0, 4)
+	for more := s.open('{', '}'); more; more = s.more('}') {
+		labels = append(labels, Label{s.key(), s.string()})
+	}
+	if s.peek(); s.pos < len(s.text) {
+		s.fail("unexpected text after the labels")
+	}
+	labels = sortedLabels(labels)
+	if name, ok := repeatedName(labels); ok {
+		s.fail("label %q occurs twice", excerpt(name))
+	}
+	if s.err != nil {
+		return GroupingKey{}, s.err
+	}
+	if job, _ := lookup(labels, jobLabel); job == "" {
+		return GroupingKey{}, keyError("job name is required")
+	}
+	return newGroupingKey(labels, UTF8Names)
 }
 
 // ParseGroupingKey reads the key from the decoded URL path that follows

@@ -1,7 +1,6 @@
 package exposition
 
 import (
-	"io"
 	"slices"
 	"strings"
 )
@@ -83,18 +82,19 @@ func (o *overlay) rivals(name string, t Type) []string {
 	return rivals
 }
 
-// WriteMerged writes the exposition with the gateway's own families merged in.
+// Merged returns the exposition with the gateway's own families merged in.
 // Their labels stand as they are, without an instance; none may have the label
 // job, which all pushed series have. Where a pushed family has the name of an
 // own one, HELP is the own one's; if its type is another, or names collide by
-// a suffix, the pushed family is left out. It returns an error of w, or
-// ErrNoProtobuf.
-func (s *Snapshot) WriteMerged(w io.Writer, enc Encoding, own []Family) error {
-	q, err := s.sequence(enc)
+// a suffix, the pushed family is left out. The error is ErrNoProtobuf.
+func (s *Snapshot) Merged(enc Encoding, own []Family) (*Exposition, error) {
+	plain := enc
+	plain.Gzip = false
+	pushed, err := s.Exposition(plain)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	o := overlay{base: q, protobuf: enc.Protobuf}
+	o := overlay{base: pushed.leaves, protobuf: enc.Protobuf}
 	first := &group{} // its empty key sorts before all others
 	removed := map[string]bool{}
 	for _, f := range own {
@@ -116,5 +116,5 @@ func (s *Snapshot) WriteMerged(w io.Writer, enc Encoding, own []Family) error {
 		}
 		o.put(head, []edit{o.render(head, first, f.Metrics)})
 	}
-	return o.result().write(w, enc)
+	return newExposition(o.result(), enc.Gzip), nil
 }

@@ -13,7 +13,11 @@ import (
 func writeMerged(t testing.TB, s *Snapshot, enc Encoding, own []Family) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := s.WriteMerged(&b, enc, own); err != nil {
+	e, err := s.Merged(enc, own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Write(&b); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()

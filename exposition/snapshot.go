@@ -32,8 +32,8 @@ type Snapshot struct {
 	hidden      []string
 	stats       func() Stats
 
-	mu      sync.Mutex
-	escaped map[Encoding]sequence // by Protobuf and Escaping
+	mu       sync.Mutex
+	prepared map[Encoding]*Exposition
 }
 
 // GroupSummary describes a group.
@@ -79,47 +79,58 @@ func newSnapshot(s *State) *Snapshot {
 // HasProtobuf reports whether the snapshot can be written as protobuf.
 func (s *Snapshot) HasProtobuf() bool { return s.hasProto }
 
-// WriteExposition writes the exposition of all groups: families by name,
-// groups by key. It returns an error of w, or ErrNoProtobuf.
+// Exposition returns the exposition of all groups: families by name, groups by
+// key. It is made once for each encoding. The error is ErrNoProtobuf.
+func (s *Snapshot) Exposition(enc Encoding) (*Exposition, error) {
+	if enc.Protobuf && !s.hasProto {
+		return nil, ErrNoProtobuf
+	}
+	if !s.foreign {
+		enc.Escaping = model.NoEscaping
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.prepare(enc), nil
+}
+
+// prepare returns the exposition, which is not compressed yet. The caller holds
+// s.mu.
+func (s *Snapshot) prepare(enc Encoding) *Exposition {
+	e := s.prepared[enc]
+	if e == nil {
+		e = newExposition(s.leaves(enc), enc.Gzip)
+		if s.prepared == nil {
+			s.prepared = map[Encoding]*Exposition{}
+		}
+		s.prepared[enc] = e
+	}
+	return e
+}
+
+// leaves returns the exposition's leaves. The caller holds s.mu.
+func (s *Snapshot) leaves(enc Encoding) sequence {
+	q := s.text
+	if enc.Protobuf {
+		q = s.proto
+	}
+	switch {
+	case enc.Escaping == model.NoEscaping:
+		return q
+	case enc.Gzip:
+		enc.Gzip = false
+		return s.prepare(enc).leaves
+	}
+	return s.escape(q, enc)
+}
+
+// WriteExposition writes the exposition. It returns an error of w, or
+// ErrNoProtobuf.
 func (s *Snapshot) WriteExposition(w io.Writer, enc Encoding) error {
-	q, err := s.sequence(enc)
+	e, err := s.Exposition(enc)
 	if err != nil {
 		return err
 	}
-	return q.write(w, enc)
-}
-
-func (q sequence) write(w io.Writer, enc Encoding) error {
-	if enc.Gzip {
-		return q.writeGzip(w)
-	}
-	return q.writeText(w)
-}
-
-// sequence returns the sequence in the wanted encoding.
-func (s *Snapshot) sequence(enc Encoding) (sequence, error) {
-	q := s.text
-	if enc.Protobuf {
-		if !s.hasProto {
-			return nil, ErrNoProtobuf
-		}
-		q = s.proto
-	}
-	if !s.foreign || enc.Escaping == model.NoEscaping {
-		return q, nil
-	}
-	enc.Gzip = false
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	escaped, ok := s.escaped[enc]
-	if !ok {
-		escaped = s.escape(q, enc)
-		if s.escaped == nil {
-			s.escaped = map[Encoding]sequence{}
-		}
-		s.escaped[enc] = escaped
-	}
-	return escaped, nil
+	return e.Write(w)
 }
 
 // Groups returns all groups, in key order.

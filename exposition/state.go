@@ -30,7 +30,9 @@ type State struct {
 	twins    map[*group]map[twin]struct{}
 	hidden   []string // names of the hidden families, sorted; immutable
 
+	// The sequences, as of settle.
 	text, proto  rendering
+	unsettled    unsettled
 	hasProto     bool
 	wantProto    bool
 	foreign      int // how many records have foreign families
@@ -57,6 +59,10 @@ type group struct {
 	job    *job
 	shape  string
 	record *record
+	// unsettled says that the sequences do not have the record yet, and rank is
+	// the group's place among those.
+	unsettled bool
+	rank      uint32
 }
 
 // record is one version of a group. It is immutable.
@@ -74,7 +80,6 @@ type member struct {
 	meta    *meta
 	metrics int32
 	flawed  bool
-	size    int // bytes in the protobuf rendering
 }
 
 // meta describes a family, as one group has it or as it is exposed. It is
@@ -133,8 +138,9 @@ func (s *State) EnableProtobuf() { s.wantProto = true }
 func (s *State) WantProtobuf() bool { return s.wantProto }
 
 // Apply changes the state. It keeps nothing of the change but the grouping
-// keys. Snapshots that were taken before do not change. A large state is best
-// loaded in a few changes of many groups each.
+// keys. Snapshots that were taken before do not change. A large change is best
+// applied in parts: what a part has can be reused for the next, and the cost
+// is that of one change as long as nobody asks for a snapshot in between.
 func (s *State) Apply(c Change) {
 	if c.Reset {
 		s.reset()
@@ -152,6 +158,7 @@ func (s *State) Apply(c Change) {
 // changes, and cheap.
 func (s *State) Snapshot() *Snapshot {
 	if s.lastSnapshot == nil {
+		s.settle()
 		s.lastSnapshot = newSnapshot(s)
 	}
 	return s.lastSnapshot
@@ -193,7 +200,8 @@ func (s *State) Shapes(job string, except Digest) []string {
 
 // job counts the groups of a job by shape.
 type job struct {
-	shapes []shape // sorted by name
+	shapes  []shape  // sorted by name
+	members []member // those of the group that was rendered last
 }
 
 type shape struct {

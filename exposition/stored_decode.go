@@ -3,7 +3,6 @@ package exposition
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -13,18 +12,41 @@ import (
 // gateway can share a database. It returns an error for everything else. The
 // result does not refer to data.
 func DecodeFamilies(data []byte) ([]Family, error) {
-	d := decoder{scanner: scanner{data: data, text: string(data)}}
-	if !utf8.ValidString(d.text) {
-		d.fail("invalid UTF-8")
+	var d Decoder
+	return d.DecodeFamilies(data)
+}
+
+// Decoder decodes families of many groups into memory that it can use again.
+// The zero value is ready.
+type Decoder struct{ slabs }
+
+// slabs are what decoded families consist of. They grow for a whole group and
+// longer, which saves most allocations.
+type slabs struct {
+	families   []Family
+	metrics    []Metric
+	labels     []Label
+	histograms []HistogramValue
+	buckets    []Bucket
+}
+
+// DecodeFamilies is the function of that name. What it returns is valid until
+// Reset is called.
+func (d *Decoder) DecodeFamilies(data []byte) ([]Family, error) {
+	text := string(data)
+	r := decoder{scanner: scanner{data: data, text: text}, slabs: d.slabs}
+	if !utf8.ValidString(text) {
+		r.fail("invalid UTF-8")
 	}
-	d.metrics = make([]Metric, 0, strings.Count(d.text, `"labels"`)) // a good guess
-	families := d.families()
-	if d.peek(); d.pos < len(d.text) {
-		d.fail("unexpected text after the families")
+	r.metrics = room(r.metrics, len(text)/128) // a good guess
+	families := r.groupFamilies()
+	if r.peek(); r.pos < len(r.text) {
+		r.fail("unexpected text after the families")
 	}
-	if d.err != nil {
-		return nil, d.err
+	if r.err != nil {
+		return nil, r.err
 	}
+	d.slabs = r.slabs
 	return families, nil
 }
 
@@ -57,19 +79,34 @@ func DecodeNames(data []byte) ([]string, error) {
 	return names, s.err
 }
 
-// decoder reads stored families. Labels and metrics are parts of two slices
-// that grow for the whole of them, which saves most allocations.
-type decoder struct {
-	scanner
-	labels  []Label
-	metrics []Metric
+// Reset lets the memory of all that was decoded be used again.
+func (d *Decoder) Reset() {
+	d.families, d.metrics, d.labels = d.families[:0], d.metrics[:0], d.labels[:0]
+	d.histograms, d.buckets = d.histograms[:0], d.buckets[:0]
 }
 
-func (d *decoder) families() []Family {
-	families := make([]Family, 0, strings.Count(d.text, `"type"`)) // a good guess
-	for more := d.open('{', '}'); more; more = d.more('}') {
-		families = append(families, d.family(d.key()))
+// room returns a slab with room for n more elements. What is in the old one
+// stays there.
+func room[T any](slab []T, n int) []T {
+	if cap(slab)-len(slab) >= n {
+		return slab
 	}
+	return make([]T, 0, max(n, min(2*cap(slab), 4096)))
+}
+
+// decoder reads the stored families of one group.
+type decoder struct {
+	scanner
+	slabs
+}
+
+func (d *decoder) groupFamilies() []Family {
+	d.families = room(d.families, len(d.text)/256) // a good guess
+	start := len(d.families)
+	for more := d.open('{', '}'); more; more = d.more('}') {
+		d.families = append(d.families, d.family(d.key()))
+	}
+	families := d.families[start:len(d.families):len(d.families)]
 	if !slices.IsSortedFunc(families, compareFamilies) {
 		slices.SortFunc(families, compareFamilies)
 	}
@@ -98,7 +135,7 @@ func (d *decoder) family(name string) Family {
 		case key == "metrics" && known:
 			f.Metrics = d.metricList(f.Type)
 		case key == "metrics":
-			deferred = d.skip()
+			deferred = d.pass()
 		default:
 			d.skip()
 		}
@@ -112,7 +149,7 @@ func (d *decoder) family(name string) Family {
 	return f
 }
 
-// at reads a value that skip moved over, because it could not be understood
+// at reads a value that pass moved over, because it could not be understood
 // before what came after it.
 func (d *decoder) at(start int, read func()) {
 	if d.err == nil {
@@ -121,6 +158,16 @@ func (d *decoder) at(start int, read func()) {
 		read()
 		d.pos = max(d.pos, end)
 	}
+}
+
+// later moves over a part of a histogram, and returns where it starts. Metrics of
+// other types should not have it.
+func (d *decoder) later(t Type) int {
+	if !t.isHistogram() {
+		d.skip()
+		return 0
+	}
+	return d.pass()
 }
 
 func (d *decoder) metricList(t Type) []Metric {
@@ -158,9 +205,9 @@ func (d *decoder) metric(t Type) Metric {
 		case "float":
 			raw.float = d.bool()
 		case "buckets":
-			raw.buckets = d.skip()
+			raw.buckets = d.later(t)
 		case "native":
-			raw.native = d.skip()
+			raw.native = d.later(t)
 		case "exemplars":
 			raw.exemplars = list(d, d.exemplar)
 		case "exemplar":

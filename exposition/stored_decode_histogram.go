@@ -3,10 +3,11 @@ package exposition
 // histogram puts a histogram together. Only now is known whether its counts
 // are floats.
 func (d *decoder) histogram(raw rawMetric) *HistogramValue {
-	h := &HistogramValue{Float: raw.float, Sum: d.parseFloat(raw.sum), Exemplars: raw.exemplars}
+	d.histograms = append(d.histograms, HistogramValue{Float: raw.float, Sum: d.parseFloat(raw.sum), Exemplars: raw.exemplars})
+	h := &d.histograms[len(d.histograms)-1]
 	h.Count, h.CountFloat = d.count(h, raw.count)
 	if raw.buckets > 0 {
-		d.at(raw.buckets, func() { h.Buckets = list(d, func() Bucket { return d.bucket(h) }) })
+		d.at(raw.buckets, func() { h.Buckets = d.bucketList(h) })
 	}
 	if raw.native > 0 {
 		d.at(raw.native, func() { h.Native = d.nativeHistogram(h) })
@@ -19,6 +20,17 @@ func (d *decoder) count(h *HistogramValue, text string) (uint64, float64) {
 		return 0, d.parseFloat(text)
 	}
 	return d.parseUint(text), 0
+}
+
+func (d *decoder) bucketList(h *HistogramValue) []Bucket {
+	start := len(d.buckets)
+	for more := d.open('[', ']'); more; more = d.more(']') {
+		d.buckets = append(d.buckets, d.bucket(h))
+	}
+	if start == len(d.buckets) {
+		return nil
+	}
+	return d.buckets[start:len(d.buckets):len(d.buckets)]
 }
 
 func (d *decoder) bucket(h *HistogramValue) (b Bucket) {

@@ -22,7 +22,7 @@ type scanner struct {
 
 func (s *scanner) fail(format string, args ...any) {
 	if s.err == nil {
-		s.err = fmt.Errorf("stored families, byte %d: %s", s.pos, fmt.Sprintf(format, args...))
+		s.err = fmt.Errorf("stored JSON, byte %d: %s", s.pos, fmt.Sprintf(format, args...))
 	}
 	s.pos = len(s.text)
 }
@@ -234,8 +234,17 @@ func (s *scanner) time() time.Time {
 	return time.Unix(0, int64(ns)).UTC()
 }
 
-// skip moves over a value and returns where it starts.
-func (s *scanner) skip() int {
+// skip moves over a value that nobody reads.
+func (s *scanner) skip() {
+	start := s.pass()
+	// pass has only counted brackets.
+	if s.err == nil && !json.Valid(s.data[start:s.pos]) {
+		s.fail("invalid JSON: %q", excerpt(s.text[start:s.pos]))
+	}
+}
+
+// pass moves over a value that is read later, and returns where it starts.
+func (s *scanner) pass() int {
 	s.peek()
 	start, depth := s.pos, 0
 	for s.err == nil {
@@ -256,10 +265,6 @@ func (s *scanner) skip() int {
 		if depth <= 0 {
 			break
 		}
-	}
-	// Up to here only brackets were counted.
-	if s.err == nil && !json.Valid(s.data[start:s.pos]) {
-		s.fail("invalid JSON: %q", excerpt(s.text[start:s.pos]))
 	}
 	return start
 }

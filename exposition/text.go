@@ -229,6 +229,36 @@ func appendNumber(dst []byte, v float64) []byte {
 	return strconv.AppendFloat(dst, v, 'g', -1, 64)
 }
 
-func legacyMetricName(name string) bool { return model.LegacyValidation.IsValidMetricName(name) }
+// legacyBytes says of each byte where in names of the legacy charset it may be.
+var legacyBytes = func() (t [256]struct{ label, metric, later bool }) {
+	for c := range t {
+		letter := c == '_' || 'a' <= c|0x20 && c|0x20 <= 'z' && c < 0x80
+		digit := '0' <= c && c <= '9'
+		t[c].label = letter
+		t[c].metric = letter || c == ':'
+		t[c].later = letter || digit
+	}
+	return t
+}()
 
-func legacyLabelName(name string) bool { return model.LegacyValidation.IsValidLabelName(name) }
+// legacyMetricName and legacyLabelName are model.LegacyValidation, which is
+// slower: every label of every series is looked at when it is rendered.
+func legacyMetricName(name string) bool {
+	for i := range len(name) {
+		b := &legacyBytes[name[i]]
+		if !b.metric && (i == 0 || !b.later) {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func legacyLabelName(name string) bool {
+	for i := range len(name) {
+		b := &legacyBytes[name[i]]
+		if !b.label && (i == 0 || !b.later) {
+			return false
+		}
+	}
+	return name != ""
+}

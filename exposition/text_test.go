@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 func TestTextIsWhatExpfmtWrites(t *testing.T) {
@@ -85,4 +86,18 @@ func FuzzNumber(f *testing.F) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	})
+}
+
+func TestLegacyNamesAreThoseOfTheModel(t *testing.T) {
+	t.Parallel()
+	for c := range 256 {
+		for _, name := range []string{"", string([]byte{byte(c)}), "a" + string([]byte{byte(c)}), string([]byte{byte(c)}) + "a"} {
+			if got, want := legacyMetricName(name), model.LegacyValidation.IsValidMetricName(name); got != want {
+				t.Errorf("metric name %q: %t, want %t", name, got, want)
+			}
+			if got, want := legacyLabelName(name), model.LegacyValidation.IsValidLabelName(name); got != want {
+				t.Errorf("label name %q: %t, want %t", name, got, want)
+			}
+		}
+	}
 }

@@ -40,23 +40,21 @@ func (s *State) addTwin(f *family, g, other *group) {
 
 // findTwins finds the series of a group that other groups expose too. Such a
 // group has the same job and another shape, and for each series and shape at
-// most one group can. All groups' text must be up to date.
-func (s *State) findTwins(st step) {
-	if len(st.group.job.shapes) < 2 {
+// most one group can.
+func (s *State) findTwins(g *group) {
+	if len(g.job.shapes) < 2 {
 		return
 	}
-	var candidates []candidate
-	for _, shape := range st.group.job.shapes {
-		if shape.name != st.group.shape {
+	search := twinSearch{state: s, group: g}
+	for _, shape := range g.job.shapes {
+		if shape.name != g.shape {
 			names := strings.Split(shape.name, separator)
-			candidates = append(candidates, candidate{names: names, values: make([]string, len(names))})
+			search.candidates = append(search.candidates, candidate{names: names, values: make([]string, len(names))})
 		}
 	}
-	search := twinSearch{state: s, group: st.group, candidates: candidates}
-	for i := range st.content.Families {
-		f := &st.content.Families[i]
-		if !isPushTime(f.Name) && len(f.Metrics) > 0 {
-			search.family(f)
+	for i := range g.record.members {
+		if m := &g.record.members[i]; !isPushTime(m.meta.name) {
+			search.family(m.meta)
 		}
 	}
 }
@@ -66,62 +64,101 @@ type twinSearch struct {
 	state      *State
 	group      *group
 	candidates []candidate
-	final      []Label
-	line       []byte
+	labels     []Label
 }
 
 // family looks for the series of one family. The cost grows with the family
 // and with those of the groups that could have its series, not with their
 // product.
-func (t *twinSearch) family(f *Family) {
-	others := t.others(f)
+func (t *twinSearch) family(m *meta) {
+	sequence := t.state.text.of(m.family.hidden)
+	var own [][]byte
+	others := map[*group]bool{}
+	prefix := seriesPrefix(m)
+	for line := range bytes.Lines(sequence.find(m.name, t.group)) {
+		if bytes.HasPrefix(line, prefix) {
+			own = append(own, seriesOf(line))
+			t.addOthers(others, m, seriesOf(line))
+		}
+	}
 	if len(others) == 0 {
 		return
 	}
-	suffix := ""
-	if !f.Type.Scalar() {
-		suffix = "_sum"
+	series := make(map[string]bool, len(own))
+	for _, s := range own {
+		series[string(s)] = true
 	}
-	series := make(map[string]bool, len(f.Metrics))
-	line := samples{name: f.Name, quoted: !legacyMetricName(f.Name)}
-	for i := range f.Metrics {
-		t.final = t.group.key.FinalLabels(t.final[:0], f.Metrics[i].Labels)
-		line.pairs = appendPairs(line.pairs[:0], t.final)
-		t.line = line.appendSeries(t.line[:0], suffix)
-		series[string(seriesOf(t.line))] = true
-	}
-	fam := t.state.families[f.Name]
 	for other := range others {
-		for line := range bytes.Lines(t.state.text.of(fam.hidden).find(f.Name, other)) {
+		for line := range bytes.Lines(sequence.find(m.name, other)) {
 			if series[string(seriesOf(line))] {
-				t.state.addTwin(fam, t.group, other)
+				t.state.addTwin(m.family, t.group, other)
 				break
 			}
 		}
 	}
 }
 
+// seriesPrefix is how the lines begin that stand for a metric each: of a
+// histogram or summary it is that of the sum. All have labels.
+func seriesPrefix(m *meta) []byte {
+	suffix := "_sum"
+	if m.typ.Scalar() {
+		suffix = ""
+	}
+	s := samples{name: m.name, quoted: !legacyMetricName(m.name)}
+	return s.appendOpen(nil, suffix)
+}
+
 // seriesOf returns the series of a line that has labels. Neither value nor
 // timestamp has a brace.
 func seriesOf(line []byte) []byte { return line[:bytes.LastIndexByte(line, '}')+1] }
 
-// others returns the groups that could have a series of the family.
-func (t *twinSearch) others(f *Family) map[*group]bool {
-	var others map[*group]bool
-	for i := range f.Metrics {
-		t.final = t.group.key.FinalLabels(t.final[:0], f.Metrics[i].Labels)
-		for c := range t.candidates {
-			g := t.candidates[c].find(t.state, t.final)
-			if m := g.member(f.Name); m == nil || m.meta.typ != f.Type {
-				continue
-			}
-			if others == nil {
-				others = map[*group]bool{}
-			}
+// addOthers adds the groups that could have the series.
+func (t *twinSearch) addOthers(others map[*group]bool, m *meta, series []byte) {
+	t.labels = readPairs(t.labels[:0], series)
+	for i := range t.candidates {
+		g := t.candidates[i].find(t.state, t.labels)
+		if other := g.member(m.name); other != nil && other.meta.typ == m.typ {
 			others[g] = true
 		}
 	}
-	return others
+}
+
+// readPairs appends the labels of a series that appendSeries wrote.
+func readPairs(dst []Label, series []byte) []Label {
+	name, rest, _ := strings.Cut(string(series), "{")
+	if name == "" {
+		_, rest = readQuoted(rest)
+		rest = strings.TrimPrefix(rest, ",")
+	}
+	for rest != "}" {
+		var l Label
+		if rest[0] == '"' {
+			l.Name, rest = readQuoted(rest)
+			rest = rest[1:]
+		} else {
+			l.Name, rest, _ = strings.Cut(rest, "=")
+		}
+		l.Value, rest = readQuoted(rest)
+		rest = strings.TrimPrefix(rest, ",")
+		dst = append(dst, l)
+	}
+	return dst
+}
+
+var unescape = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
+
+// readQuoted returns what appendQuoted was given for the start of s, and the
+// rest of s.
+func readQuoted(s string) (text, rest string) {
+	end := 1
+	for s[end] != '"' {
+		if s[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	return unescape.Replace(s[1:end]), s[end+1:]
 }
 
 // candidate is the group of some shape that could expose the series looked at

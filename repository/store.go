@@ -40,7 +40,8 @@ type Store interface {
 	// Answers returns the answers given to requests, by Request.Digest.
 	Answers(ctx context.Context, digests [][32]byte) (map[[32]byte]Answer, error)
 	// CatchUp passes to apply what has changed since cursor, in one or more
-	// parts, and returns where that leads. With a nil cursor it is everything.
+	// parts, and returns where that leads. With a nil cursor it is everything. A
+	// part's memory is used again when apply returns, but for keys and times.
 	// ErrVoid says that the cursor cannot be used any more.
 	CatchUp(ctx context.Context, cursor Cursor, apply func(exposition.Change)) (Position, error)
 	// Groups passes all groups, in no particular order, to yield, until that

@@ -79,27 +79,24 @@ func (s *Store) catchUp(ctx context.Context, q querier, c repository.Cursor, app
 	} else if err := s.beginLife(ctx); err != nil {
 		return repository.Position{}, err
 	}
-	rows, err := q.Query(ctx, sql, args...)
+	found, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return repository.Position{}, wrap(err)
 	}
-	defer rows.Close()
-	return s.read(rows, since, apply)
+	defer found.Close()
+	return s.read(found, since, apply)
 }
 
-// partSize is how many groups of a catch-up are in memory at once.
-const partSize = 1000
-
 // read passes the rows of a catch-up on. All rows begin with the same header,
-// so the first one tells whether the cursor is good.
-func (s *Store) read(rows pgx.Rows, since *cursor, apply func(exposition.Change)) (repository.Position, error) {
+// so only the first one's is read. It tells whether the cursor is good.
+func (s *Store) read(found pgx.Rows, since *cursor, apply func(exposition.Change)) (repository.Position, error) {
 	var h header
 	var g groupRow
-	var changed []byte
-	var part exposition.Change
+	var changed raw
+	parts := rows.Parts{Apply: apply}
 	targets := append(append(h.targets(), &changed), g.targets()...)
-	for first := true; rows.Next(); first = false {
-		if err := rows.Scan(targets...); err != nil {
+	for first := true; found.Next(); first = false {
+		if err := found.Scan(targets...); err != nil {
 			return repository.Position{}, wrap(err)
 		}
 		if first {
@@ -107,36 +104,42 @@ func (s *Store) read(rows pgx.Rows, since *cursor, apply func(exposition.Change)
 			if !h.continues(since) {
 				return repository.Position{}, repository.ErrVoid
 			}
-			part.Reset = since == nil || h.wipe
+			if since == nil || h.wipe {
+				parts.Reset()
+			}
+			clear(targets[:len(h.targets())]) // which makes Scan leave them out
 		}
 		if changed != nil {
-			s.addGroup(&part, changed, &g)
-		}
-		if len(part.Groups) == partSize {
-			apply(part)
-			part = exposition.Change{}
+			s.addGroup(&parts, changed, &g)
 		}
 	}
-	if err := rows.Err(); err != nil {
+	if err := found.Err(); err != nil {
 		return repository.Position{}, wrap(err)
 	}
-	if part.Reset || len(part.Groups)+len(part.Deleted) > 0 {
-		apply(part)
-	}
+	parts.Pass()
 	return repository.Position{Cursor: h.cursor(), Epoch: h.epoch}, nil
 }
 
 // addGroup adds a group that has changed, or that is gone.
-func (s *Store) addGroup(c *exposition.Change, key []byte, row *groupRow) {
+func (s *Store) addGroup(parts *rows.Parts, key []byte, row *groupRow) {
 	if row.key != nil {
-		g, err := row.group()
+		g, err := row.group(&parts.Decoder)
 		if err == nil {
-			c.Groups = append(c.Groups, g)
+			parts.Add(g, row.size())
 			return
 		}
 		s.reportUnreadable(row.key, err)
 	}
-	c.Deleted = append(c.Deleted, exposition.Digest(key))
+	parts.Remove(exposition.Digest(key))
+}
+
+// raw is a value of a row as the driver has it, until the next row is read.
+type raw []byte
+
+// ScanBytes implements pgtype.BytesScanner.
+func (r *raw) ScanBytes(v []byte) error {
+	*r = v
+	return nil
 }
 
 func (s *Store) reportUnreadable(key []byte, err error) {
@@ -194,25 +197,25 @@ func (s *Store) beginLife(ctx context.Context) error {
 
 // groupRow is a row of push_group, as of groupColumns.
 type groupRow struct {
-	key                    []byte
-	labels                 []byte
-	families               []byte
-	familyTimes            *string
-	pushedAt, pushFailedAt *time.Time
+	key, labels, families, familyTimes raw
+	pushedAt, pushFailedAt             *time.Time
 }
 
 func (r *groupRow) targets() []any {
 	return []any{&r.key, &r.labels, &r.families, &r.familyTimes, &r.pushedAt, &r.pushFailedAt}
 }
 
+// size is how many bytes of what a row may have many are in it.
+func (r *groupRow) size() int { return len(r.labels) + len(r.families) + len(r.familyTimes) }
+
 // group decodes the row.
-func (r *groupRow) group() (exposition.Group, error) {
-	g, err := rows.Group(r.key, r.labels, bytes.TrimRight(r.families, " "))
+func (r *groupRow) group(d *rows.Decoder) (exposition.Group, error) {
+	g, err := d.Group(r.key, r.labels, bytes.TrimRight(r.families, " "))
 	if err != nil {
 		return g, err
 	}
-	if *r.familyTimes != "{}" {
-		if err := json.Unmarshal([]byte(*r.familyTimes), &g.FamilyTimes); err != nil {
+	if string(r.familyTimes) != "{}" {
+		if err := json.Unmarshal(r.familyTimes, &g.FamilyTimes); err != nil {
 			return g, fmt.Errorf("read family_times: %w", err)
 		}
 	}
@@ -232,14 +235,14 @@ func (s *Store) Groups(ctx context.Context, yield func(exposition.Group) error) 
 		return err
 	}
 	defer conn.Release()
-	rows, err := conn.Query(ctx, `SELECT `+groupColumns+` FROM push_group g ORDER BY g.key`)
+	found, err := conn.Query(ctx, `SELECT `+groupColumns+` FROM push_group g ORDER BY g.key`)
 	if err != nil {
 		return wrap(err)
 	}
 	var row groupRow
 	var yieldErr error
-	_, err = pgx.ForEachRow(rows, row.targets(), func() error {
-		g, err := row.group()
+	_, err = pgx.ForEachRow(found, row.targets(), func() error {
+		g, err := row.group(new(rows.Decoder))
 		if err != nil {
 			s.reportUnreadable(row.key, err)
 			return nil

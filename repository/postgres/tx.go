@@ -104,14 +104,15 @@ func (t *tx) Groups(ctx context.Context, keys []exposition.GroupingKey) ([]expos
 		d := k.Digest()
 		digests[i] = d[:]
 	}
-	rows, err := t.Query(ctx, `SELECT `+groupColumns+` FROM push_group g WHERE g.key = ANY ($1::bytea[])`, digests)
+	found, err := t.Query(ctx, `SELECT `+groupColumns+` FROM push_group g WHERE g.key = ANY ($1::bytea[])`, digests)
 	if err != nil {
 		return nil, t.wrap(err)
 	}
 	var groups []exposition.Group
 	var row groupRow
-	_, err = pgx.ForEachRow(rows, row.targets(), func() error {
-		g, err := row.group()
+	var decoder rows.Decoder
+	_, err = pgx.ForEachRow(found, row.targets(), func() error {
+		g, err := row.group(&decoder)
 		if err != nil {
 			t.store.reportUnreadable(row.key, err)
 			return nil

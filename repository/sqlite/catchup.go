@@ -101,90 +101,61 @@ func (s *Store) CatchUp(ctx context.Context, c repository.Cursor, apply func(exp
 func (s *Store) catchUp(ctx context.Context, q querier, at position, c repository.Cursor, apply func(exposition.Change)) (repository.Position, error) {
 	since, _ := c.(*cursor)
 	reached := repository.Position{Cursor: &cursor{s, at.seq}, Epoch: at.epoch}
-	p := parts{apply: apply}
+	p := rows.Parts{Apply: apply}
 	if since == nil {
-		p.next.Reset = true
+		p.Reset()
 		return reached, s.readAll(ctx, q, &p)
 	}
 	keys, wiped, ok := s.feed.since(since.seq, at.seq)
 	if since.store != s || !ok {
 		return repository.Position{}, repository.ErrVoid
 	}
-	p.next.Reset = wiped
+	if wiped {
+		p.Reset()
+	}
 	if err := s.readChanged(ctx, q, keys, &p); err != nil {
 		return repository.Position{}, err
 	}
 	return reached, nil
 }
 
-// A part of a catch-up has at most so many groups, and about so many bytes.
-const (
-	partSize  = 1000
-	partBytes = 8 << 20
-)
-
-// parts passes what happened to groups on, in parts of bounded size.
-type parts struct {
-	apply func(exposition.Change)
-	next  exposition.Change
-	bytes int // as stored
-}
-
-func (p *parts) add(g exposition.Group, size int) {
-	p.next.Groups = append(p.next.Groups, g)
-	p.bytes += size
-	if len(p.next.Groups) == partSize || p.bytes >= partBytes {
-		p.pass()
-	}
-}
-
-func (p *parts) remove(key exposition.Digest) { p.next.Deleted = append(p.next.Deleted, key) }
-
-// pass passes on what there is, if anything.
-func (p *parts) pass() {
-	if p.next.Reset || len(p.next.Groups)+len(p.next.Deleted) > 0 {
-		p.apply(p.next)
-	}
-	p.next, p.bytes = exposition.Change{}, 0
-}
-
 // readChanged passes on what became of the groups.
-func (s *Store) readChanged(ctx context.Context, q querier, keys []exposition.Digest, p *parts) error {
+func (s *Store) readChanged(ctx context.Context, q querier, keys []exposition.Digest, p *rows.Parts) error {
 	for len(keys) > 0 {
 		n := min(len(keys), keysAtOnce)
 		exist := make(map[exposition.Digest]bool, n)
-		err := s.groupsOf(ctx, q, keys[:n], func(key exposition.Digest, g exposition.Group, size int) {
+		err := s.groupsOf(ctx, q, &p.Decoder, keys[:n], func(key exposition.Digest, g exposition.Group, size int) {
 			exist[key] = true
-			p.add(g, size)
+			p.Add(g, size)
 		})
 		if err != nil {
 			return err
 		}
 		for _, key := range keys[:n] {
 			if !exist[key] {
-				p.remove(key)
+				p.Remove(key)
 			}
 		}
 		keys = keys[n:]
 	}
-	p.pass()
+	p.Pass()
 	return nil
 }
 
 // readAll passes all groups on.
-func (s *Store) readAll(ctx context.Context, q querier, p *parts) error {
+func (s *Store) readAll(ctx context.Context, q querier, p *rows.Parts) error {
 	found, err := q.query(`SELECT ` + groupColumns + ` FROM push_group`)
 	if err != nil {
 		return err
 	}
-	err = s.forEachGroup(ctx, found, func(row *groupRow, g exposition.Group, readable bool) error {
+	err = s.forEachGroup(ctx, found, &p.Decoder, func(row *groupRow, g exposition.Group, readable bool) error {
 		if readable {
-			p.add(g, row.size())
+			p.Add(g, row.size())
 		}
 		return nil
 	})
 	if err == nil {
-		p.pass()
+		p.Pass()
 	}
 	return err
 }
@@ -198,7 +169,7 @@ var groupsOfSQL = `SELECT ` + groupColumns + ` FROM push_group WHERE key IN (?` 
 
 // groupsOf passes those of the groups that exist to yield, with the size that
 // they have as stored.
-func (s *Store) groupsOf(ctx context.Context, q querier, keys []exposition.Digest, yield func(key exposition.Digest, g exposition.Group, size int)) error {
+func (s *Store) groupsOf(ctx context.Context, q querier, d *rows.Decoder, keys []exposition.Digest, yield func(key exposition.Digest, g exposition.Group, size int)) error {
 	for len(keys) > 0 {
 		args := make([]any, keysAtOnce) // NULL is no key
 		n := min(len(keys), keysAtOnce)
@@ -210,7 +181,7 @@ func (s *Store) groupsOf(ctx context.Context, q querier, keys []exposition.Diges
 		if err != nil {
 			return err
 		}
-		err = s.forEachGroup(ctx, found, func(row *groupRow, g exposition.Group, readable bool) error {
+		err = s.forEachGroup(ctx, found, d, func(row *groupRow, g exposition.Group, readable bool) error {
 			if readable {
 				yield(exposition.Digest(row.key), g, row.size())
 			}
@@ -225,13 +196,13 @@ func (s *Store) groupsOf(ctx context.Context, q querier, keys []exposition.Diges
 
 // forEachGroup calls f with each row, until that returns an error. What cannot
 // be read is reported.
-func (s *Store) forEachGroup(ctx context.Context, found *sql.Rows, f func(row *groupRow, g exposition.Group, readable bool) error) error {
+func (s *Store) forEachGroup(ctx context.Context, found *sql.Rows, d *rows.Decoder, f func(row *groupRow, g exposition.Group, readable bool) error) error {
 	var row groupRow
 	return forEach(found, row.targets(), func() error {
 		if err := ended(ctx); err != nil {
 			return err
 		}
-		g, err := row.group()
+		g, err := row.group(d)
 		if err != nil {
 			s.logger.Error("a row of push_group cannot be read and is left out: mend or delete it", "key", fmt.Sprintf("%x", row.key), "err", err)
 		}
@@ -253,8 +224,8 @@ func (r *groupRow) targets() []any {
 func (r *groupRow) size() int { return len(r.labels) + len(r.families) + len(r.times) }
 
 // group decodes the row.
-func (r *groupRow) group() (exposition.Group, error) {
-	g, err := rows.Group(r.key, r.labels, r.families)
+func (r *groupRow) group(d *rows.Decoder) (exposition.Group, error) {
+	g, err := d.Group(r.key, r.labels, r.families)
 	if err != nil {
 		return g, err
 	}
@@ -325,18 +296,18 @@ func (s *Store) Groups(ctx context.Context, yield func(exposition.Group) error) 
 // groupsAfter returns the groups of a page, the key that it ends with, and
 // whether there may be more.
 func (s *Store) groupsAfter(ctx context.Context, after []byte) (groups []exposition.Group, last []byte, more bool, err error) {
-	rows, bytes := 0, 0
+	count, bytes := 0, 0
 	err = s.read(ctx, func(q querier, _ position) error {
 		found, err := q.query(`SELECT `+groupColumns+` FROM push_group WHERE key > ? ORDER BY key LIMIT ?`, after, page)
 		if err != nil {
 			return err
 		}
-		return s.forEachGroup(ctx, found, func(row *groupRow, g exposition.Group, readable bool) error {
+		return s.forEachGroup(ctx, found, new(rows.Decoder), func(row *groupRow, g exposition.Group, readable bool) error {
 			last = row.key
 			if readable {
 				groups = append(groups, g)
 			}
-			rows++
+			count++
 			if bytes += row.size(); bytes >= pageBytes {
 				return errPageFull
 			}
@@ -346,5 +317,5 @@ func (s *Store) groupsAfter(ctx context.Context, after []byte) (groups []exposit
 	if err == errPageFull {
 		return groups, last, true, nil
 	}
-	return groups, last, rows == page, err
+	return groups, last, count == page, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
+	"github.com/sqlpushgateway/sqlpushgateway/repository/internal/rows"
 )
 
 // tx is a repository.Tx. It has the writer, and so all locks that there are.
@@ -170,7 +171,7 @@ func (t *tx) Groups(ctx context.Context, keys []exposition.GroupingKey) ([]expos
 		digests[i] = k.Digest()
 	}
 	var groups []exposition.Group
-	err := t.store.groupsOf(ctx, t, digests, func(_ exposition.Digest, g exposition.Group, _ int) { groups = append(groups, g) })
+	err := t.store.groupsOf(ctx, t, new(rows.Decoder), digests, func(_ exposition.Digest, g exposition.Group, _ int) { groups = append(groups, g) })
 	return groups, err
 }
 

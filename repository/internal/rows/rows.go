@@ -3,7 +3,6 @@ package rows
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
@@ -30,19 +29,19 @@ func Labels(k exposition.GroupingKey) string {
 
 // Key reads what Labels returned.
 func Key(labels []byte) (exposition.GroupingKey, error) {
-	var m map[string]string
-	if err := json.Unmarshal(labels, &m); err != nil {
-		return exposition.GroupingKey{}, fmt.Errorf("read labels: %w", err)
-	}
-	k, err := exposition.NewGroupingKey(m, exposition.UTF8Names)
+	k, err := exposition.DecodeGroupingKey(labels)
 	if err != nil {
-		return exposition.GroupingKey{}, fmt.Errorf("read labels: %w", err)
+		return k, fmt.Errorf("read labels: %w", err)
 	}
 	return k, nil
 }
 
-// Group reads a row of push_group but for its times.
-func Group(key, labels, families []byte) (exposition.Group, error) {
+// Decoder reads rows of push_group into memory that it can use again. The zero
+// value is ready.
+type Decoder struct{ exposition.Decoder }
+
+// Group reads a row but for its times. The group is valid until Reset is called.
+func (d *Decoder) Group(key, labels, families []byte) (exposition.Group, error) {
 	var g exposition.Group
 	var err error
 	if g.Key, err = Key(labels); err != nil {
@@ -51,8 +50,51 @@ func Group(key, labels, families []byte) (exposition.Group, error) {
 	if digest := g.Key.Digest(); !bytes.Equal(digest[:], key) {
 		return g, fmt.Errorf("the key is not that of the labels %s", g.Key)
 	}
-	if g.Families, err = exposition.DecodeFamilies(families); err != nil {
+	if g.Families, err = d.DecodeFamilies(families); err != nil {
 		return g, fmt.Errorf("read families: %w", err)
 	}
 	return g, nil
+}
+
+// A part of a catch-up has at most so many groups, and about so many bytes.
+const (
+	partGroups = 100
+	partBytes  = 8 << 20
+)
+
+// Parts passes what happened to groups on, in parts of bounded size, which use
+// the same memory one after the other.
+type Parts struct {
+	// Apply gets the parts.
+	Apply func(exposition.Change)
+	// Decoder is what the groups are read with.
+	Decoder Decoder
+
+	next  exposition.Change
+	bytes int // as stored
+}
+
+// Reset makes the first part forget all groups.
+func (p *Parts) Reset() { p.next.Reset = true }
+
+// Add adds a group that had so many bytes in the database.
+func (p *Parts) Add(g exposition.Group, size int) {
+	p.next.Groups = append(p.next.Groups, g)
+	p.bytes += size
+	if len(p.next.Groups) == partGroups || p.bytes >= partBytes {
+		p.Pass()
+	}
+}
+
+// Remove adds a group that is gone.
+func (p *Parts) Remove(key exposition.Digest) { p.next.Deleted = append(p.next.Deleted, key) }
+
+// Pass passes on what there is, if anything.
+func (p *Parts) Pass() {
+	if p.next.Reset || len(p.next.Groups)+len(p.next.Deleted) > 0 {
+		p.Apply(p.next)
+	}
+	p.next = exposition.Change{Groups: p.next.Groups[:0], Deleted: p.next.Deleted[:0]}
+	p.bytes = 0
+	p.Decoder.Reset()
 }
