@@ -20,7 +20,7 @@ func TestImports(t *testing.T) {
 		"exposition":               {},
 		"migrations":               {},
 		"repository":               {"exposition"},
-		"repository/internal/rows": {"exposition"},
+		"repository/internal/rows": {"exposition", "repository"},
 		"repository/postgres":      {"exposition", "migrations", "repository", "repository/internal/rows"},
 		"repository/sqlite":        {"exposition", "migrations", "repository", "repository/internal/rows"},
 		"repository/storetest":     {"exposition", "repository"},
