@@ -15,9 +15,10 @@ const stride = 7919
 
 // bodies are made once, so that clients need not make them while they share
 // cores with what is measured. Their number is a prime that divides no number
-// of groups.
+// of groups, and so large that equal values are too far from each other in an
+// exposition to help those who compress it.
 var bodies = sync.OnceValue(func() [][]byte {
-	all := make([][]byte, 1021)
+	all := make([][]byte, 16_381)
 	for n := range all {
 		all[n] = appendBody(nil, n)
 	}
