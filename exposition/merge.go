@@ -41,10 +41,15 @@ func (m *merger) result() sequence {
 func (m *merger) edit(e *edit) {
 	found := false
 	if len(m.rest) > 0 {
-		m.seek(e)
+		if found = m.isNext(e); !found {
+			m.seek(e)
+			m.at, found = m.rest[0].search(m.at, e.meta.name, e.group)
+		}
 		l := m.rest[0]
-		m.at, found = l.search(m.at, e.meta.name, e.group)
 		if !isChange(l, m.at, found, e) {
+			if found {
+				m.at++
+			}
 			return
 		}
 		m.copy(l, m.from, m.at)
@@ -52,6 +57,7 @@ func (m *merger) edit(e *edit) {
 		if found {
 			m.growth -= len(l.entryText(m.at))
 			m.from++
+			m.at++
 		}
 	}
 	if e.text != nil {
@@ -59,6 +65,17 @@ func (m *merger) edit(e *edit) {
 		m.add(e)
 	}
 	m.edited = true
+}
+
+// isNext reports whether the edit's entry is the next one, as it mostly is when
+// much changes: then there is nothing to look for.
+func (m *merger) isNext(e *edit) bool {
+	entries := m.rest[0].entries
+	if m.at == len(entries) {
+		return false
+	}
+	next := &entries[m.at]
+	return next.group == e.group && next.meta.name == e.meta.name
 }
 
 // isChange reports whether an edit changes a leaf in which its entry is

@@ -133,6 +133,9 @@ func (s *Snapshot) WriteExposition(w io.Writer, enc Encoding) error {
 	return e.Write(w)
 }
 
+// Len returns the number of groups.
+func (s *Snapshot) Len() int { return len(s.records) }
+
 // Groups returns all groups, in key order.
 func (s *Snapshot) Groups() []GroupSummary {
 	groups := make([]GroupSummary, s.Len())
