@@ -9,9 +9,6 @@ import (
 // GroupView is a group of a Snapshot. It costs nothing but what is asked for.
 type GroupView struct{ record *record }
 
-// Len returns how many groups there are.
-func (s *Snapshot) Len() int { return len(s.records) }
-
 // At returns the group at a place from 0 to Len()-1. They are in key order.
 func (s *Snapshot) At(i int) GroupView { return GroupView{s.records[i]} }
 
