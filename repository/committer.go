@@ -131,7 +131,7 @@ func (r *Repository) commitSingly(ctx context.Context, epoch int64, b batch) ([]
 // newCommit folds the batch into a commit.
 func (r *Repository) newCommit(epoch int64, b batch) *Commit {
 	c := &Commit{
-		ID: uuid.New(), Epoch: epoch, Unchecked: r.options.Unchecked,
+		ID: newID(), Epoch: epoch, Unchecked: r.options.Unchecked,
 		Deadline: earliest(b.ops),
 		Names:    slices.Collect(maps.Values(b.names)),
 		Jobs:     slices.Collect(maps.Values(b.jobs)),
@@ -139,6 +139,10 @@ func (r *Repository) newCommit(epoch int64, b batch) *Commit {
 	c.Groups, c.History = foldAll(b.ops)
 	return c
 }
+
+// newID returns the id of a commit. Those of one time are neighbours in an index,
+// so that they are written to few of its pages.
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
 // settle answers the ops of a commit that ended with err, or returns them for
 // another attempt.

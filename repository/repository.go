@@ -341,7 +341,7 @@ func (r *Repository) deleteGroups(ctx context.Context, d Deletion) error {
 			}
 			continue
 		}
-		id := uuid.New()
+		id := newID()
 		start := time.Now()
 		err := r.store.DeleteGroups(ctx, id, deadline, d)
 		r.metrics.observeCommit("delete", 1, time.Since(start), err)
