@@ -6,16 +6,21 @@ import (
 	"path/filepath"
 )
 
+// memoryRounds are enough for figures that differ little, since pushing to and
+// scraping everything takes long.
+const memoryRounds = 3
+
 // memorySection measures the memory of gateways to which each group was pushed
 // once, and that were scraped thrice. They begin with nothing stored, and one
 // more replica with everything. Pushgateway does not check what is pushed,
 // which would take it hours.
 func (b *bench) memorySection(ctx context.Context) error {
+	rounds := min(b.plan.rounds, memoryRounds)
 	t := table{{"groups", "system", "resident MB", "ratio", "peak MB", "ratio"}}
 	for _, groups := range b.plan.remembered {
 		systems := b.remembering(groups)
 		all := make([][]resident, len(systems))
-		for range b.plan.rounds {
+		for range rounds {
 			for i, of := range systems {
 				r, err := b.remember(ctx, of.start, groups)
 				if err != nil {
@@ -36,6 +41,7 @@ func (b *bench) memorySection(ctx context.Context) error {
 			}
 		}
 	}
+	fmt.Printf("Medians of %d rounds.\n\n", rounds)
 	t.print()
 	return nil
 }
