@@ -16,8 +16,8 @@ func TestErrorsOfDemoAreOneLine(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"too few days", []string{file, "--days=13"}, "--days=13: must be from 14 to 3650"},
-		{"too many days", []string{file, "--days=3651"}, "--days=3651: must be from 14 to 3650"},
+		{"too few days", []string{file, "--days=13"}, "--days=13: must be from 14 to 366"},
+		{"too many days", []string{file, "--days=367"}, "--days=367: must be from 14 to 366"},
 		{"days that are no number", []string{file, "--days=many"}, "--days"},
 		{"a time that is none", []string{file, "--until=yesterday"}, "--until=yesterday: must be a time like 2026-01-31T12:00:00Z"},
 		{"a time before all databases", []string{file, "--until=0001-01-01T00:00:00Z"}, "--until=0001-01-01T00:00:00Z: must be a time like"},

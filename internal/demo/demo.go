@@ -12,11 +12,11 @@ import (
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
 )
 
-// The limits of Options.Days: what happens needs some days, and a year takes
-// about 100 MB of a database.
+// The limits of Options.Days: what happens needs some days, and each day is a
+// table in PostgreSQL, which a query of all has to lock.
 const (
 	MinDays = 14
-	MaxDays = 3650
+	MaxDays = 366
 )
 
 // Options say what to invent. Equal options give equal results.
