@@ -24,7 +24,7 @@ type deflated struct {
 // maxBefore is how much of a leaf the next one may refer to: the last entries,
 // which mostly are like its own first ones. Without, all leaves would begin
 // with what does not compress.
-const maxBefore = 400
+const maxBefore = 512
 
 // before returns the end of the leaf before leaf i.
 func (q sequence) before(i int) []byte {
