@@ -6,6 +6,7 @@ STATICCHECK := bin/staticcheck-v0.8.2
 FUZZTIME    ?= 10s
 COUNT       ?= 10
 SOAK        ?= 10m
+STEADY      ?= 30m
 ARGS        ?=
 
 GIT      = git -C $(CURDIR)
@@ -67,12 +68,13 @@ compose-test: ## Run docker-compose.yml in a Docker engine (root on Debian gets 
 	@deploy/test/compose.sh
 
 .PHONY: soak
-soak: deps ## Run all tests COUNT times (10), then kills and outages under load for SOAK (10m)
+soak: deps build ## Run all tests COUNT times (10), kills and outages for SOAK (10m), a steady load for STEADY (30m)
 	go test $(TESTFLAGS) -count=$(COUNT) -timeout=0 ./...
 	SOAK=$(SOAK) go test -race -count=1 -timeout=0 -run '^TestSoak$$' ./internal/e2e
+	@scripts/bench.sh -sections soak -soak $(STEADY)
 
 .PHONY: bench
-bench: build ## Measure it beside Pushgateway, for twelve minutes (ARGS=-quick: three)
+bench: build ## Measure it beside Pushgateway, for 45 minutes (ARGS=-quick: five)
 	@scripts/bench.sh $(ARGS)
 
 .PHONY: fuzz
