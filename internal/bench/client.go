@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"compress/gzip"
 	"bytes"
 	"context"
 	"errors"
@@ -102,6 +103,39 @@ func (c *client) scrape(e encoding) (int64, error) {
 	}
 	defer response.Body.Close()
 	return io.CopyBuffer(nowhere{}, response.Body, make([]byte, 256<<10))
+}
+
+// standardSize returns how large Pushgateway would send what the gateway answers:
+// it compresses with compress/gzip. What it holds itself was pushed at another
+// time, and other values are longer or shorter.
+func (c *client) standardSize(e encoding) (int64, error) {
+	response, err := c.startScrape(e)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	if e.encoding != "gzip" {
+		return io.Copy(io.Discard, response.Body)
+	}
+	exposition, err := gzip.NewReader(response.Body)
+	if err != nil {
+		return 0, err
+	}
+	var size counter
+	w := gzip.NewWriter(&size)
+	if _, err := io.Copy(w, exposition); err != nil {
+		return 0, err
+	}
+	err = w.Close()
+	return int64(size), err
+}
+
+// counter counts what is written to it.
+type counter int64
+
+func (n *counter) Write(p []byte) (int, error) {
+	*n += counter(len(p))
+	return len(p), nil
 }
 
 // startScrape returns the answer as soon as it begins.
