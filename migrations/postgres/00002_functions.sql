@@ -275,23 +275,24 @@ BEGIN
     END IF;
 
     IF cardinality(existing) > 0 THEN
+        -- The families stay where they are: to join them would copy them twice.
         UPDATE push_group g SET
-            families = CASE WHEN u.whole OR g.family_set = u.family_set THEN u.families
-                            WHEN u.pushed THEN merge_families(g.families, u.families, u.cleared)
+            families = CASE WHEN u.whole OR g.family_set = u.family_set THEN _families[u.i]
+                            WHEN u.pushed THEN merge_families(g.families, _families[u.i], u.cleared)
                             ELSE g.families END,
             family_set = CASE WHEN u.whole OR g.family_set = u.family_set THEN u.family_set
                               WHEN NOT u.pushed THEN g.family_set END,
             family_times = CASE WHEN u.whole OR g.family_set = u.family_set THEN '{}'
-                                WHEN u.pushed THEN older_family_times(g.families, g.family_times, g.pushed_at, u.families, u.cleared)
+                                WHEN u.pushed THEN older_family_times(g.families, g.family_times, g.pushed_at, _families[u.i], u.cleared)
                                 ELSE g.family_times END,
             pushed_at = CASE WHEN u.pushed THEN not_before(g.pushed_at, now)
                              WHEN NOT u.reset THEN g.pushed_at END,
             push_failed_at = CASE WHEN u.failed THEN not_before(g.push_failed_at, now)
                                   WHEN NOT u.reset THEN g.push_failed_at END
-        FROM (SELECT k.key, k.reset, k.reset OR k.replace AS whole, k.pushed, k.failed, k.families,
+        FROM (SELECT k.key, k.reset, k.reset OR k.replace AS whole, k.pushed, k.failed, k.i,
                      CASE WHEN k.pushed THEN k.family_set END AS family_set, k.cleared
-              FROM unnest(_keys, _deleted, _reset, _replace, _pushed, _failed, _families, _family_sets, _cleared)
-                   k (key, deleted, reset, replace, pushed, failed, families, family_set, cleared)
+              FROM unnest(_keys, _deleted, _reset, _replace, _pushed, _failed, _family_sets, _cleared) WITH ORDINALITY
+                   k (key, deleted, reset, replace, pushed, failed, family_set, cleared, i)
               WHERE NOT k.deleted) u
         WHERE g.key = u.key AND g.key = ANY (existing);
 
