@@ -53,7 +53,6 @@ func (s *Server) historyExport(c echo.Context) error {
 		pushes.selectors = nil // they select series
 	}
 	answer := &exportAnswer{c.Response(), http.NewResponseController(c.Response()), name, format.contentType}
-	_ = answer.control.SetReadDeadline(time.Time{}) // that of the server is for requests that it reads
 	w := bufio.NewWriterSize(answer, 16<<10)
 	e := format.new(w, f)
 	err := s.gateway.EachRow(c.Request().Context(), f.query, func(row *repository.HistoryRow) error {

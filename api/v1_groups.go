@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -70,15 +68,30 @@ func (o groupOrder) place(g exposition.GroupView) query.GroupCursor {
 	return c
 }
 
-func (o groupOrder) compare(a, b query.GroupCursor) int {
-	order := a.At.Compare(b.At)
+func (o groupOrder) compare(a, b exposition.GroupView) int {
+	order := 0
+	if o.time != nil {
+		order = o.time(a).Compare(o.time(b))
+	}
 	if order == 0 {
-		order = a.Key.Compare(b.Key)
+		order = a.Compare(b)
 	}
 	if o.descending {
 		return -order
 	}
 	return order
+}
+
+// after reports whether a group comes after a place.
+func (o groupOrder) after(g exposition.GroupView, c *query.GroupCursor) bool {
+	order := 0
+	if o.time != nil {
+		order = o.time(g).Compare(c.At)
+	}
+	if order == 0 {
+		order = g.Key().Compare(c.Key)
+	}
+	return o.descending && order < 0 || !o.descending && order > 0
 }
 
 // groupFilter is which groups a query wants.
@@ -88,12 +101,10 @@ type groupFilter struct {
 }
 
 func (f *groupFilter) wants(g exposition.GroupView) bool {
-	key := g.Key()
-	return (f.part == "" || slices.ContainsFunc(key.Labels(), f.has)) && f.selectors.Select(key.Get, g.FamilyNames())
-}
-
-func (f *groupFilter) has(l exposition.Label) bool {
-	return strings.Contains(strings.ToLower(l.Value), f.part)
+	if f.part != "" && !g.Contains(f.part) {
+		return false
+	}
+	return len(f.selectors) == 0 || f.selectors.Select(g.Key().Get, g.FamilyNames())
 }
 
 // groupList answers with groups and the names of their families.
@@ -112,54 +123,78 @@ func (s *Server) groupList(c echo.Context) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	// One more tells whether there are more.
-	groups, err := findGroups(ctx, snapshot, order, after, filter.wants, limit+1)
+	find := findGroups
+	if order.time != nil {
+		find = findGroupsByTime
+	}
+	groups, next, err := find(ctx, snapshot, order, after, filter.wants, limit)
 	if err != nil {
 		return unavailable(err)
-	}
-	var next fmt.Stringer
-	if len(groups) > limit {
-		groups = groups[:limit]
-		next = order.place(groups[limit-1])
 	}
 	rows := make([]groupRow, len(groups))
 	for i, g := range groups {
 		rows[i] = newGroupRow(g)
 	}
+	if next == nil {
+		return respond(c, rows, nil)
+	}
 	return respond(c, rows, next)
 }
 
-// findGroups returns the first groups in an order that come after a place and are
-// wanted.
+// Groups are looked at for some time, or until somebody does not wait any more,
+// which is looked up now and then.
+const (
+	groupTime    = 25 * time.Millisecond
+	groupsAtOnce = 512
+)
+
+// findGroups returns the first groups by key that come after a place and are wanted,
+// and the place after which there may be more. It returns fewer than limit if finding
+// them takes long.
 func findGroups(ctx context.Context, s *exposition.Snapshot, order groupOrder, after *query.GroupCursor,
-	wants func(exposition.GroupView) bool, limit int) ([]exposition.GroupView, error) {
+	wants func(exposition.GroupView) bool, limit int) (found []exposition.GroupView, next *query.GroupCursor, err error) {
 	first, step := 0, 1
-	if order.descending && order.time == nil {
+	if order.descending {
 		first, step = s.Len()-1, -1
 	}
-	if after != nil && order.time == nil {
-		first = s.Search(after.Key)
-		if order.descending {
+	if after != nil {
+		if first = s.Search(after.Key); order.descending {
 			first--
-		} else if first < s.Len() && s.At(first).Key().Compare(after.Key) == 0 {
+		} else if first < s.Len() && !order.after(s.At(first), after) {
 			first++
 		}
-		after = nil
 	}
-	found := newTop(limit, func(a, b exposition.GroupView) int { return order.compare(order.place(a), order.place(b)) })
-	for i := first; i >= 0 && i < s.Len(); i += step {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+	begun := time.Now()
+	for i, n := first, 1; i >= 0 && i < s.Len(); i, n = i+step, n+1 {
+		late := n%groupsAtOnce == 0 && time.Since(begun) > groupTime
+		if len(found) == limit || late {
+			last := order.place(s.At(i - step))
+			return found, &last, context.Cause(ctx)
 		}
-		g := s.At(i)
-		if after != nil && order.compare(order.place(g), *after) <= 0 {
-			continue
+		if g := s.At(i); wants(g) {
+			found = append(found, g)
 		}
-		if found.has(g) && wants(g) {
+	}
+	return found, nil, nil
+}
+
+// findGroupsByTime is findGroups for an order that is not that of the keys, for which
+// all groups are looked at.
+func findGroupsByTime(ctx context.Context, s *exposition.Snapshot, order groupOrder, after *query.GroupCursor,
+	wants func(exposition.GroupView) bool, limit int) ([]exposition.GroupView, *query.GroupCursor, error) {
+	found := newTop(limit+1, order.compare) // one more tells whether there are more
+	for i := range s.Len() {
+		if i%groupsAtOnce == 0 && ctx.Err() != nil {
+			return nil, nil, context.Cause(ctx)
+		}
+		if g := s.At(i); (after == nil || order.after(g, after)) && found.has(g) && wants(g) {
 			found.add(g)
-		} else if order.time == nil && found.full() {
-			break
 		}
 	}
-	return found.sorted(), nil
+	groups := found.sorted()
+	if len(groups) <= limit {
+		return groups, nil, nil
+	}
+	last := order.place(groups[limit-1])
+	return groups[:limit], &last, nil
 }

@@ -97,33 +97,26 @@ func newJobRow(j *job, r repository.JobRuns) jobRow {
 func findJobs(ctx context.Context, s *exposition.Snapshot, after string, limit int) ([]*job, error) {
 	found := newTop(limit, func(a, b *job) int { return strings.Compare(a.name, b.name) })
 	byName := map[string]*job{}
-	var last *job // that of the group before, or nil if it is not among the first
+	present := &job{} // that of the last group; only those in byName are among the first
 	for i := range s.Len() {
-		if ctx.Err() != nil {
+		if i%groupsAtOnce == 0 && ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		g := s.At(i)
-		name := g.Key().Job()
-		if name <= after {
-			continue
-		}
-		if last == nil || last.name != name {
-			last = byName[name]
-		}
-		if last == nil {
-			last = &job{name: name}
-			if !found.has(last) {
-				last = nil
-				continue
+		if name := g.Job(); name != present.name {
+			if present = byName[name]; present == nil {
+				present = &job{name: name}
+				if name > after && found.has(present) {
+					if dropped, ok := found.add(present); ok {
+						delete(byName, dropped.name)
+					}
+					byName[name] = present
+				}
 			}
-			if dropped, ok := found.add(last); ok {
-				delete(byName, dropped.name)
-			}
-			byName[name] = last
 		}
-		last.groups++
-		if g.PushTime().After(last.lastPush) {
-			last.lastPush = g.PushTime()
+		present.groups++
+		if g.PushTime().After(present.lastPush) {
+			present.lastPush = g.PushTime()
 		}
 	}
 	return found.sorted(), nil

@@ -2,7 +2,9 @@ package exposition
 
 import (
 	"iter"
+	"slices"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -19,6 +21,26 @@ func (s *Snapshot) Search(key GroupingKey) int {
 
 // Key returns the grouping key.
 func (g GroupView) Key() GroupingKey { return g.record.group.key }
+
+// Job returns the job.
+func (g GroupView) Job() string {
+	job, _, _ := strings.Cut(g.record.group.key.canonical, separator)
+	return job
+}
+
+// Compare orders groups by their keys.
+func (g GroupView) Compare(other GroupView) int {
+	return compareGroups(g.record.group, other.record.group)
+}
+
+// Contains reports whether the value of a grouping label contains the text, which
+// is in lower case, in whatever case.
+func (g GroupView) Contains(text string) bool {
+	key := &g.record.group.key
+	// Most do not, and that is found out at once: other things are in there, too.
+	return strings.Contains(strings.ToLower(key.canonical), text) &&
+		slices.ContainsFunc(key.labels, func(l Label) bool { return strings.Contains(strings.ToLower(l.Value), text) })
+}
 
 // PushTime is that of a Group.
 func (g GroupView) PushTime() time.Time { return g.record.pushTime }

@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -45,6 +46,34 @@ func (k HistoryKind) Has(r *HistoryRow) bool {
 	default:
 		return true
 	}
+}
+
+// The times between which everything happens.
+var (
+	firstTime = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+	lastTime  = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+)
+
+// Bounds returns Since, Until and After as a Store can look for them: none is zero,
+// and the times are not wider than After is, so that an index finds the first row.
+func (q *HistoryQuery) Bounds() (since, until time.Time, after Place) {
+	since, until, after = q.Since, q.Until, q.After
+	if since.IsZero() {
+		since = firstTime
+	}
+	if until.IsZero() {
+		until = lastTime
+	}
+	switch {
+	case q.OldestFirst && after.At.After(since):
+		since = after.At
+	case q.OldestFirst:
+	case after.At.IsZero():
+		after = Place{lastTime, math.MaxInt64}
+	case after.At.Before(until):
+		until = after.At.Add(time.Microsecond)
+	}
+	return since, until, after
 }
 
 // Place is that of a row in the history, which is ordered by time.

@@ -66,10 +66,7 @@ func exportedSamples(t *testing.T, text string, line *regexp.Regexp) []string {
 	t.Helper()
 	var all []string
 	for _, m := range line.FindAllStringSubmatch(text, -1) {
-		var labels []string
-		for _, p := range pair.FindAllString(m[line.SubexpIndex("labels")], -1) {
-			labels = append(labels, p)
-		}
+		labels := pair.FindAllString(m[line.SubexpIndex("labels")], -1)
 		slices.Sort(labels)
 		value, err := strconv.ParseFloat(m[line.SubexpIndex("value")], 64)
 		if err != nil {

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"math"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -65,34 +64,14 @@ func (s *Store) search(ctx context.Context, settings string, f func(pgx.Tx) erro
 // but for the last one.
 const maxFoundBytes = 4 << 20
 
-// The times between which everything happens.
-var (
-	firstTime = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
-	lastTime  = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
-)
-
 // searchSQL returns the statement for a query, and its arguments. All conditions
 // in it are those of one index; times alone choose the partitions. What comes after
 // rows that are large is left out before it is decompressed.
 func searchSQL(q repository.HistoryQuery) (string, []any) {
-	since, until, after := q.Since, q.Until, q.After
-	if since.IsZero() {
-		since = firstTime
-	}
-	if until.IsZero() {
-		until = lastTime
-	}
+	since, until, after := q.Bounds()
 	order, beyond := `at DESC, seq DESC`, `<`
-	switch {
-	case q.OldestFirst:
+	if q.OldestFirst {
 		order, beyond = `at, seq`, `>`
-		if after.At.After(since) {
-			since = after.At
-		}
-	case after.At.IsZero():
-		after = repository.Place{At: lastTime, Seq: math.MaxInt64}
-	case after.At.Before(until):
-		until = after.At.Add(time.Microsecond)
 	}
 	families, bytes := `NULL::json AS families`, int64(math.MaxInt64)
 	if q.Families {

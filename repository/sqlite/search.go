@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"math"
-	"time"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
@@ -15,27 +13,13 @@ func (s *Store) FindHistory(ctx context.Context, q repository.HistoryQuery) ([]r
 	return s.historyPage(ctx, q.Limit, sql, args...)
 }
 
-// The times between which everything happens.
-var (
-	firstTime = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
-	lastTime  = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
-)
-
 // searchSQL returns the statement for a query, and its arguments. All conditions
 // in it are those of one index.
 func searchSQL(q repository.HistoryQuery) (string, []any) {
-	since, until, after := q.Since, q.Until, q.After
-	if since.IsZero() {
-		since = firstTime
-	}
-	if until.IsZero() {
-		until = lastTime
-	}
+	since, until, after := q.Bounds()
 	order, beyond := `at DESC, seq DESC`, `<`
 	if q.OldestFirst {
 		order, beyond = `at, seq`, `>`
-	} else if after.At.IsZero() {
-		after = repository.Place{At: lastTime, Seq: math.MaxInt64}
 	}
 	families := `NULL`
 	if q.Families {
