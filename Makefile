@@ -75,6 +75,10 @@ soak: deps ## Run all tests COUNT times (10), then kills and outages under load 
 bench: build ## Measure it beside Pushgateway, for twelve minutes (ARGS=-quick: three)
 	@scripts/bench.sh $(ARGS)
 
+.PHONY: bench-history
+bench-history: build ## Measure pushes, scrapes and queries with 10 million rows of history (ARGS="-history ROWS")
+	@scripts/bench.sh -sections history $(ARGS)
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
 	@scripts/fuzz.sh $(FUZZTIME)

@@ -97,34 +97,28 @@ func newJobRow(j *job, r repository.JobRuns) jobRow {
 func findJobs(ctx context.Context, s *exposition.Snapshot, after string, limit int) ([]*job, error) {
 	found := newTop(limit, func(a, b *job) int { return strings.Compare(a.name, b.name) })
 	byName := map[string]*job{}
-	var last *job // that of the group before, or nil if it is not among the first
-	for i := range s.Len() {
+	for i := 0; i < s.Len(); {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		g := s.At(i)
-		name := g.Key().Job()
-		if name <= after {
-			continue
-		}
-		if last == nil || last.name != name {
-			last = byName[name]
-		}
-		if last == nil {
-			last = &job{name: name}
-			if !found.has(last) {
-				last = nil
-				continue
-			}
-			if dropped, ok := found.add(last); ok {
+		name, next := s.At(i).Key().Job(), s.SkipJob(i)
+		j := byName[name]
+		if j == nil && name > after && found.has(&job{name: name}) {
+			j = &job{name: name}
+			if dropped, ok := found.add(j); ok {
 				delete(byName, dropped.name)
 			}
-			byName[name] = last
+			byName[name] = j
 		}
-		last.groups++
-		if g.PushTime().After(last.lastPush) {
-			last.lastPush = g.PushTime()
+		if j != nil {
+			j.groups += next - i
+			for ; i < next; i++ {
+				if at := s.At(i).PushTime(); at.After(j.lastPush) {
+					j.lastPush = at
+				}
+			}
 		}
+		i = next
 	}
 	return found.sorted(), nil
 }

@@ -17,8 +17,31 @@ func (s *Snapshot) Search(key GroupingKey) int {
 	return sort.Search(len(s.records), func(i int) bool { return s.records[i].group.key.Compare(key) >= 0 })
 }
 
+// SkipJob returns the place after the group at a place and those with the same job
+// that follow it. A group without other labels can stand apart from the others of
+// its job, before them.
+func (s *Snapshot) SkipJob(i int) int {
+	job := s.At(i).Key().Job()
+	same := func(i int) bool { return i < len(s.records) && s.records[i].group.key.Job() == job }
+	// They are mostly few, so that steps are small at first.
+	last, step := i, 1
+	for same(last + step) {
+		last, step = last+step, 2*step
+	}
+	return last + 1 + sort.Search(step-1, func(n int) bool { return !same(last + 1 + n) })
+}
+
 // Key returns the grouping key.
 func (g GroupView) Key() GroupingKey { return g.record.group.key }
+
+// Labels returns the key's labels, sorted by name. The caller must not change them.
+func (g GroupView) Labels() []Label { return g.record.group.key.labels }
+
+// Label returns the value of the key's label, or "" if it does not have it.
+func (g GroupView) Label(name string) string {
+	value, _ := lookup(g.Labels(), name)
+	return value
+}
 
 // PushTime is that of a Group.
 func (g GroupView) PushTime() time.Time { return g.record.pushTime }
