@@ -77,6 +77,10 @@ soak: deps build ## Run all tests COUNT times (10), kills and outages for SOAK (
 bench: build ## Measure it beside Pushgateway, for 45 minutes (ARGS=-quick: five)
 	@scripts/bench.sh $(ARGS)
 
+.PHONY: bench-history
+bench-history: build ## Measure pushes, scrapes and queries with 10 million rows of history (ARGS="-history ROWS")
+	@scripts/bench.sh -sections history $(ARGS)
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
 	@scripts/fuzz.sh $(FUZZTIME)

@@ -92,9 +92,9 @@ type HistoryPage struct {
 // How much is looked at for a page: as much as can be in the time, in steps that
 // become larger as long as nothing is found.
 const (
-	searchTime = 25 * time.Millisecond
+	searchTime = 20 * time.Millisecond
 	firstStep  = 100
-	lastStep   = 1000
+	lastStep   = 500
 )
 
 // Search passes rows to use, which returns how much of q.Limit each takes: 0 for

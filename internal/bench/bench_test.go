@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -191,10 +193,10 @@ func TestOptions(t *testing.T) {
 		t.Errorf("sections %v, %d rounds, %v", o.sections, o.plan.rounds, err)
 	}
 	o, err = parseOptions(nil)
-	if err != nil || len(o.sections) != len(sections())-1 || o.plan.rounds != 5 {
-		t.Errorf("%d sections, %d rounds, %v; want all but %s", len(o.sections), o.plan.rounds, err, soakName)
+	if err != nil || len(o.sections) != len(sections())-2 || o.plan.rounds != 5 {
+		t.Errorf("%d sections, %d rounds, %v; want all but soak and history", len(o.sections), o.plan.rounds, err)
 	}
-	for _, args := range [][]string{{"-sections", "pull"}, {"quick"}} {
+	for _, args := range [][]string{{"-sections", "pull"}, {"quick"}, {"-history", "0"}, {"-history-groups", "100"}} {
 		if _, err := parseOptions(args); err == nil {
 			t.Errorf("%v is accepted", args)
 		}
@@ -212,5 +214,30 @@ func TestNumbers(t *testing.T) {
 		if got := factor(f); got != want {
 			t.Errorf("%v is written %q, want %q", f, got, want)
 		}
+	}
+}
+
+func TestBrowse(t *testing.T) {
+	t.Parallel()
+	var deepest atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page, _ := strconv.Atoi(r.FormValue("cursor"))
+		deepest.Store(max(deepest.Load(), int64(page)))
+		switch {
+		case r.FormValue("q") == "bad":
+			http.Error(w, "no such thing", http.StatusBadRequest)
+		case page == 19:
+			io.WriteString(w, `{"data": [1]}`)
+		default:
+			fmt.Fprintf(w, `{"data": [1, 2, 3], "next_cursor": "%d"}`, page+1)
+		}
+	}))
+	defer server.Close()
+	first, last, err := browse(context.Background(), server.URL+"/?q=good")
+	if err != nil || first.number != 1 || first.rows != 3 || last.number != 20 || last.rows != 3 || deepest.Load() != 19 {
+		t.Errorf("the first page is %+v, the last %+v of %d; %v", first, last, deepest.Load()+1, err)
+	}
+	if _, _, err := browse(context.Background(), server.URL+"/?q=bad"); err == nil || !strings.Contains(err.Error(), "no such thing") {
+		t.Errorf("a refused query says %v", err)
 	}
 }

@@ -32,23 +32,22 @@ type section struct {
 	name    string
 	heading string
 	run     func(*bench, context.Context) error
+	extra   bool // left out unless it is asked for
 }
-
-// soakName is the section that is left out unless it is asked for.
-const soakName = "soak"
 
 func sections() []section {
 	return []section{
-		{"push", "Pushes", (*bench).pushSection},
-		{"pgbench", "The limit of a push", (*bench).pgbenchSection},
-		{"replicas", "Replicas", (*bench).replicasSection},
-		{"names", "Label-name sets and new metric names", (*bench).namesSection},
-		{"wal", "What PostgreSQL writes", (*bench).walSection},
-		{"scrape", "Scrapes", (*bench).scrapeSection},
-		{"scrapers", "Pushes beside scrapes", (*bench).scrapersSection},
-		{"memory", "Memory", (*bench).memorySection},
-		{"start", "Start", (*bench).startSection},
-		{soakName, "Memory over time", (*bench).soakSection},
+		{name: "push", heading: "Pushes", run: (*bench).pushSection},
+		{name: "pgbench", heading: "The limit of a push", run: (*bench).pgbenchSection},
+		{name: "replicas", heading: "Replicas", run: (*bench).replicasSection},
+		{name: "names", heading: "Label-name sets and new metric names", run: (*bench).namesSection},
+		{name: "wal", heading: "What PostgreSQL writes", run: (*bench).walSection},
+		{name: "scrape", heading: "Scrapes", run: (*bench).scrapeSection},
+		{name: "scrapers", heading: "Pushes beside scrapes", run: (*bench).scrapersSection},
+		{name: "memory", heading: "Memory", run: (*bench).memorySection},
+		{name: "start", heading: "Start", run: (*bench).startSection},
+		{name: "soak", heading: "Memory over time", run: (*bench).soakSection, extra: true},
+		{name: "history", heading: "A long history", run: (*bench).historySection, extra: true},
 	}
 }
 
@@ -123,15 +122,23 @@ type options struct {
 }
 
 func parseOptions(args []string) (options, error) {
-	var known []string
+	var known, usual, extra []string
 	for _, s := range sections() {
 		known = append(known, s.name)
+		if s.extra {
+			extra = append(extra, s.name)
+		} else {
+			usual = append(usual, s.name)
+		}
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "Measure once, shortly, and with fewer groups.")
 	gateway := flags.String("gateway", "bin/sqlpushgateway", "`Path` of this gateway's program.")
-	list := flags.String("sections", strings.Join(known[:len(known)-1], ","), "What to measure; "+soakName+" has to be asked for.")
-	soak := flags.Duration("soak", 30*time.Minute, "How long the section "+soakName+" takes.")
+	list := flags.String("sections", strings.Join(usual, ","), "What to measure; "+strings.Join(extra, " and ")+" have to be asked for.")
+	soak := flags.Duration("soak", 30*time.Minute, "How long the section soak takes.")
+	var history historySize
+	flags.IntVar(&history.rows, "history", 10_000_000, "How many rows the history of the section history has.")
+	flags.IntVar(&history.groups, "history-groups", 100_000, "How many groups its queries look through.")
 	charts := flags.String("charts", "", "`Folder` to draw pushes.svg and scrapes.svg into.")
 	rounds := flags.Int("rounds", 0, "How often each figure is measured (5, or 1 with -quick).")
 	if err := flags.Parse(args); err != nil {
@@ -141,9 +148,12 @@ func parseOptions(args []string) (options, error) {
 		return options{}, fmt.Errorf("unexpected argument %q: see -help", flags.Arg(0))
 	}
 	o := options{plan: newPlan(*quick), gateway: *gateway, charts: *charts}
-	o.plan.soak = *soak
+	o.plan.soak, o.plan.history = *soak, history
 	if *rounds > 0 {
 		o.plan.rounds = *rounds
+	}
+	if least := 2 * o.plan.groups; history.rows < 1 || history.groups < least {
+		return options{}, fmt.Errorf("-history has to be 1 at least, and -history-groups %d", least)
 	}
 	wanted := strings.Split(*list, ",")
 	for _, name := range wanted {

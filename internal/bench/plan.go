@@ -17,6 +17,7 @@ type plan struct {
 
 	besideScrapers time.Duration // of each load beside scrapers
 	soak           time.Duration
+	history        historySize
 }
 
 // slow is from how many groups on Pushgateway, which reads all of them for each

@@ -240,8 +240,18 @@ func (o *ours) seed(ctx context.Context, database string, t traffic, groups int)
 	return pushOnce(ctx, s.gateways, t, groups, 0)
 }
 
-// start starts replicas on a database.
+// start starts replicas on a database, whose history is emptied.
 func (o *ours) start(ctx context.Context, database string, replicas int) (*system, error) {
+	if isPostgres(database) {
+		if err := o.forgetHistory(ctx, database); err != nil {
+			return nil, err
+		}
+	}
+	return o.startAsIs(ctx, database, replicas)
+}
+
+// startAsIs is start, but leaves the history there.
+func (o *ours) startAsIs(ctx context.Context, database string, replicas int) (*system, error) {
 	s := &system{}
 	s.release = func() {
 		for _, p := range s.gateways {
@@ -250,9 +260,6 @@ func (o *ours) start(ctx context.Context, database string, replicas int) (*syste
 	}
 	if isPostgres(database) {
 		s.database = o.cluster.PID()
-		if err := o.forgetHistory(ctx, database); err != nil {
-			return nil, err
-		}
 	}
 	for range replicas {
 		p, err := start(ctx, []string{"DATABASE_URL=" + database}, o.program)
