@@ -31,6 +31,10 @@ type jobRuns struct {
 	MedianGapSeconds *float64 `json:"median_gap_seconds"` // null for less than two runs
 }
 
+// defaultJobs is how many jobs are on a page unless it says so. What the history
+// has of each of them is looked for in all of its partitions.
+const defaultJobs = 50
+
 // job is a job with what its groups have in common.
 type job struct {
 	name     string
@@ -41,7 +45,7 @@ type job struct {
 // jobList answers with the jobs that have groups, by name.
 func (s *Server) jobList(c echo.Context) error {
 	p := readParameters(c)
-	limit := p.limit(defaultLimit, maxLimit)
+	limit := p.limit(defaultJobs, maxLimit)
 	cursor := cursorOf(p, query.ParseJobCursor)
 	if p.err != nil {
 		return p.err
@@ -97,27 +101,28 @@ func newJobRow(j *job, r repository.JobRuns) jobRow {
 func findJobs(ctx context.Context, s *exposition.Snapshot, after string, limit int) ([]*job, error) {
 	found := newTop(limit, func(a, b *job) int { return strings.Compare(a.name, b.name) })
 	byName := map[string]*job{}
-	present := &job{} // that of the last group; only those in byName are among the first
-	for i := range s.Len() {
-		if i%groupsAtOnce == 0 && ctx.Err() != nil {
+	for i := 0; i < s.Len(); {
+		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		g := s.At(i)
-		if name := g.Job(); name != present.name {
-			if present = byName[name]; present == nil {
-				present = &job{name: name}
-				if name > after && found.has(present) {
-					if dropped, ok := found.add(present); ok {
-						delete(byName, dropped.name)
-					}
-					byName[name] = present
+		name, next := s.At(i).Job(), s.SkipJob(i)
+		j := byName[name]
+		if j == nil && name > after && found.has(&job{name: name}) {
+			j = &job{name: name}
+			if dropped, ok := found.add(j); ok {
+				delete(byName, dropped.name)
+			}
+			byName[name] = j
+		}
+		if j != nil {
+			j.groups += next - i
+			for ; i < next; i++ {
+				if at := s.At(i).PushTime(); at.After(j.lastPush) {
+					j.lastPush = at
 				}
 			}
 		}
-		present.groups++
-		if g.PushTime().After(present.lastPush) {
-			present.lastPush = g.PushTime()
-		}
+		i = next
 	}
 	return found.sorted(), nil
 }

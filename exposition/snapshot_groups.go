@@ -19,6 +19,20 @@ func (s *Snapshot) Search(key GroupingKey) int {
 	return sort.Search(len(s.records), func(i int) bool { return s.records[i].group.key.Compare(key) >= 0 })
 }
 
+// SkipJob returns the place after the group at a place and those with the same job
+// that follow it. A group without other labels can stand apart from the others of
+// its job, before them.
+func (s *Snapshot) SkipJob(i int) int {
+	job := s.At(i).Job()
+	same := func(i int) bool { return i < len(s.records) && s.At(i).Job() == job }
+	// They are mostly few, so that steps are small at first.
+	last, step := i, 1
+	for same(last + step) {
+		last, step = last+step, 2*step
+	}
+	return last + 1 + sort.Search(step-1, func(n int) bool { return !same(last + 1 + n) })
+}
+
 // Key returns the grouping key.
 func (g GroupView) Key() GroupingKey { return g.record.group.key }
 
