@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -81,6 +83,9 @@ func readHistoryFilter(p *parameters) historyFilter {
 	}
 	if job, ok := f.selectors.Job(); ok && f.query.Job == "" {
 		f.query.Job = job // so that an index finds them
+	}
+	if job := f.query.Job; !utf8.ValidString(job) || strings.ContainsRune(job, 0) {
+		p.fail(fmt.Errorf("job=%q is the name of no job: use UTF-8 without NUL", job)) // which not every database takes as text
 	}
 	switch {
 	case f.outcome == rejected:
