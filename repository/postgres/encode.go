@@ -14,7 +14,6 @@ import (
 type arguments struct {
 	buf   []byte
 	sizes []int // of each argument
-	array int   // where the array that is being written starts
 }
 
 var argumentPool = sync.Pool{New: func() any { return new(arguments) }}
@@ -43,9 +42,6 @@ func (a *arguments) values() [][]byte {
 	}
 	return values
 }
-
-// end ends the argument that began at start.
-func (a *arguments) end(start int) { a.sizes = append(a.sizes, len(a.buf)-start) }
 
 func (a *arguments) bytes(b []byte) {
 	a.buf = append(a.buf, b...)
@@ -77,145 +73,114 @@ func timestamp(b []byte) time.Time {
 	return time.UnixMicro(epoch.UnixMicro() + int64(binary.BigEndian.Uint64(b)))
 }
 
-// begin begins an array of so many elements of a type.
-func (a *arguments) begin(elementOID uint32, n int) {
-	a.array = len(a.buf)
-	dimensions := min(n, 1)
-	const hasNulls = 1 // it may
-	for _, v := range [...]uint32{uint32(dimensions), hasNulls, elementOID} {
-		a.buf = binary.BigEndian.AppendUint32(a.buf, v)
+// array writes an array of what write adds for each element of from.
+func array[T any](a *arguments, elementOID uint32, from []T, write func(*T)) {
+	start := len(a.buf)
+	const mayHaveNulls, firstIndex = 1, 1
+	dimensions := min(len(from), 1)
+	header := [...]int{dimensions, mayHaveNulls, int(elementOID), len(from), firstIndex}
+	for _, v := range header[:3+2*dimensions] {
+		a.size(v)
 	}
-	if n > 0 {
-		a.buf = binary.BigEndian.AppendUint32(a.buf, uint32(n))
-		a.buf = binary.BigEndian.AppendUint32(a.buf, 1) // the first index
+	for i := range from {
+		write(&from[i])
 	}
+	a.sizes = append(a.sizes, len(a.buf)-start)
 }
 
-// finish ends the array.
-func (a *arguments) finish() { a.end(a.array) }
-
-// null adds an element to the array, as the following methods do.
-func (a *arguments) null() { a.buf = append(a.buf, 0xff, 0xff, 0xff, 0xff) }
-
 func (a *arguments) size(n int) { a.buf = binary.BigEndian.AppendUint32(a.buf, uint32(n)) }
+
+func (a *arguments) null() { a.size(-1) }
+
+// element adds the bytes of an element.
+func element[B string | []byte](a *arguments, v B) {
+	a.size(len(v))
+	a.buf = append(a.buf, v...)
+}
 
 // texts and the following functions write an array of what value returns of
 // each element of from.
 func texts[T any](a *arguments, from []T, value func(*T) string) {
-	a.begin(pgtype.TextOID, len(from))
-	for i := range from {
-		v := value(&from[i])
-		a.size(len(v))
-		a.buf = append(a.buf, v...)
-	}
-	a.finish()
+	array(a, pgtype.TextOID, from, func(v *T) { element(a, value(v)) })
 }
 
 // optionalTexts makes empty strings NULL.
 func optionalTexts[T any](a *arguments, from []T, value func(*T) string) {
-	a.begin(pgtype.TextOID, len(from))
-	for i := range from {
-		v := value(&from[i])
-		if v == "" {
+	array(a, pgtype.TextOID, from, func(v *T) {
+		if s := value(v); s != "" {
+			element(a, s)
+		} else {
 			a.null()
-			continue
 		}
-		a.size(len(v))
-		a.buf = append(a.buf, v...)
-	}
-	a.finish()
+	})
 }
 
 func byteas[T any](a *arguments, from []T, value func(*T) [32]byte) {
-	a.begin(pgtype.ByteaOID, len(from))
-	for i := range from {
-		v := value(&from[i])
-		a.size(len(v))
-		a.buf = append(a.buf, v[:]...)
-	}
-	a.finish()
+	array(a, pgtype.ByteaOID, from, func(v *T) {
+		digest := value(v)
+		element(a, digest[:])
+	})
 }
 
 // byteaTexts writes the bytes of strings.
 func byteaTexts[T any](a *arguments, from []T, value func(*T) string) {
-	a.begin(pgtype.ByteaOID, len(from))
-	for i := range from {
-		v := value(&from[i])
-		a.size(len(v))
-		a.buf = append(a.buf, v...)
-	}
-	a.finish()
+	array(a, pgtype.ByteaOID, from, func(v *T) { element(a, value(v)) })
 }
 
 // uuids makes zero NULL.
 func uuids[T any](a *arguments, from []T, value func(*T) [16]byte) {
-	a.begin(pgtype.UUIDOID, len(from))
-	for i := range from {
-		v := value(&from[i])
-		if v == ([16]byte{}) {
+	array(a, pgtype.UUIDOID, from, func(v *T) {
+		if id := value(v); id != ([16]byte{}) {
+			element(a, id[:])
+		} else {
 			a.null()
-			continue
 		}
-		a.size(len(v))
-		a.buf = append(a.buf, v[:]...)
-	}
-	a.finish()
+	})
 }
 
 func booleans[T any](a *arguments, from []T, value func(*T) bool) {
-	a.begin(pgtype.BoolOID, len(from))
-	for i := range from {
-		a.size(1)
-		a.buf = appendBool(a.buf, value(&from[i]))
-	}
-	a.finish()
+	array(a, pgtype.BoolOID, from, func(v *T) { a.booleanElement(value(v)) })
 }
 
 // optionalBooleans makes nil NULL.
 func optionalBooleans[T any](a *arguments, from []T, value func(*T) *bool) {
-	a.begin(pgtype.BoolOID, len(from))
-	for i := range from {
-		v := value(&from[i])
-		if v == nil {
+	array(a, pgtype.BoolOID, from, func(v *T) {
+		if b := value(v); b != nil {
+			a.booleanElement(*b)
+		} else {
 			a.null()
-			continue
 		}
-		a.size(1)
-		a.buf = appendBool(a.buf, *v)
-	}
-	a.finish()
+	})
+}
+
+func (a *arguments) booleanElement(v bool) {
+	a.size(1)
+	a.buf = appendBool(a.buf, v)
 }
 
 // integers makes negative numbers NULL.
 func integers[T any](a *arguments, from []T, value func(*T) int) {
-	a.begin(pgtype.Int4OID, len(from))
-	for i := range from {
-		v := value(&from[i])
-		if v < 0 {
+	array(a, pgtype.Int4OID, from, func(v *T) {
+		if n := value(v); n >= 0 {
+			a.size(4)
+			a.size(n)
+		} else {
 			a.null()
-			continue
 		}
-		a.size(4)
-		a.buf = binary.BigEndian.AppendUint32(a.buf, uint32(v))
-	}
-	a.finish()
+	})
 }
 
 // jsons makes nil NULL.
 func jsons[T any](a *arguments, from []T, value func(*T) []byte) {
-	a.begin(pgtype.JSONOID, len(from))
-	for i := range from {
-		v := value(&from[i])
-		if v == nil {
+	array(a, pgtype.JSONOID, from, func(v *T) {
+		text := value(v)
+		if text == nil {
 			a.null()
-			continue
+			return
 		}
-		start := len(a.buf)
-		a.size(0)
-		a.buf = padded(append(a.buf, v...), len(v))
-		binary.BigEndian.PutUint32(a.buf[start:], uint32(len(a.buf)-start-4))
-	}
-	a.finish()
+		a.size(paddedSize(len(text)))
+		a.buf = padded(append(a.buf, text...), len(text))
+	})
 }
 
 // PostgreSQL compresses rows of more than about 2,000 bytes and no others. A
@@ -235,13 +200,16 @@ var spaces = func() [padTo]byte {
 	return s
 }()
 
-// padded pads the JSON of size n at the end of dst.
-func padded(dst []byte, n int) []byte {
-	if n < padFrom || n >= padTo {
-		return dst
+// paddedSize is how long JSON of size n is made.
+func paddedSize(n int) int {
+	if n < padFrom {
+		return n
 	}
-	return append(dst, spaces[:padTo-n]...)
+	return max(n, padTo)
 }
+
+// padded pads the JSON of size n at the end of dst.
+func padded(dst []byte, n int) []byte { return append(dst, spaces[:paddedSize(n)-n]...) }
 
 func appendBool(dst []byte, v bool) []byte {
 	if v {
