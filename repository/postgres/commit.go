@@ -74,7 +74,7 @@ func (s *Store) commit(ctx context.Context, conn *pgx.Conn, c *repository.Commit
 	a := newArguments()
 	defer a.release()
 	a.commit(c, s.replica, s.clock.at(c.Deadline))
-	answer, err := call(ctx, conn, commitSQL, a.values())
+	answer, err := call(ctx, conn, s.prepares, commitSQL, a.values())
 	if err != nil {
 		return err
 	}
@@ -83,11 +83,12 @@ func (s *Store) commit(ctx context.Context, conn *pgx.Conn, c *repository.Commit
 }
 
 // call runs a statement that returns one value, with arguments in binary
-// format. Poolers' modes prepare nothing.
-func call(ctx context.Context, conn *pgx.Conn, sql string, arguments [][]byte) ([]byte, error) {
+// format. A connection that has lost its prepared statement is closed, since it
+// would never find it again.
+func call(ctx context.Context, conn *pgx.Conn, prepare bool, sql string, arguments [][]byte) ([]byte, error) {
 	binary := []int16{pgx.BinaryFormatCode}
 	var result *pgconn.Result
-	if conn.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+	if prepare {
 		statement, err := conn.Prepare(ctx, sql, sql)
 		if err != nil {
 			return nil, err
@@ -95,6 +96,9 @@ func call(ctx context.Context, conn *pgx.Conn, sql string, arguments [][]byte) (
 		result = conn.PgConn().ExecStatement(ctx, statement, arguments, binary, binary).Read()
 	} else {
 		result = conn.PgConn().ExecParams(ctx, sql, arguments, nil, binary, binary).Read()
+	}
+	if sqlState(result.Err) == "26000" {
+		conn.Close(ctx)
 	}
 	if result.Err != nil {
 		return nil, result.Err

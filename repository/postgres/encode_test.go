@@ -50,7 +50,7 @@ func TestArguments(t *testing.T) {
 			a := newArguments()
 			defer a.release()
 			test.write(a)
-			got, err := call(t.Context(), conn, "SELECT ("+test.sql+")::text", a.values())
+			got, err := call(t.Context(), conn, true, "SELECT ("+test.sql+")::text", a.values())
 			if err != nil || !bytes.Equal(got, []byte(test.want)) {
 				t.Errorf("the server reads %s, want %s (%v)", got, test.want, err)
 			}
@@ -69,5 +69,28 @@ func TestTimestamps(t *testing.T) {
 	a.timestamp(want)
 	if got := timestamp(a.values()[0]); !got.Equal(want) {
 		t.Errorf("%s is read as %s", want, got)
+	}
+}
+
+// TestLostStatement protects commits from a connection whose prepared statements
+// a pooler has discarded.
+func TestLostStatement(t *testing.T) {
+	t.Parallel()
+	conn, err := pgx.Connect(t.Context(), pgtest.NewEmpty(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	a := newArguments()
+	defer a.release()
+	a.boolean(true)
+	if _, err := call(t.Context(), conn, true, "SELECT $1::boolean", a.values()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "DEALLOCATE ALL", pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := call(t.Context(), conn, true, "SELECT $1::boolean", a.values()); err == nil || !conn.IsClosed() {
+		t.Errorf("without its statement the connection is left open: %t, %v", !conn.IsClosed(), err)
 	}
 }

@@ -40,7 +40,9 @@ type Store struct {
 	readers *pgxpool.Pool
 	clock   clock
 	replica string
-	logger  *slog.Logger
+	// prepares is false in the modes for poolers, in which nothing is prepared.
+	prepares bool
+	logger   *slog.Logger
 }
 
 var _ repository.Store = (*Store)(nil)
@@ -89,7 +91,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		pool.Close()
 		return nil, fmt.Errorf("open the database pool: %w", err)
 	}
-	return &Store{pool: pool, readers: readers, replica: o.Replica, logger: o.Logger}, nil
+	return &Store{
+		pool: pool, readers: readers, replica: o.Replica, logger: o.Logger,
+		prepares: config.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement,
+	}, nil
 }
 
 // Migrate brings the schema up to date, and makes sure that the server is one
