@@ -15,7 +15,13 @@ type unsettled struct {
 	steps   []step    // one for each group
 	touched []*family // those with pending edits, or whose clashes may have changed
 	gone    map[Digest]bool
-	places  []uint64 // see inOrder
+	text    arena[byte]   // of the steps' numbers
+	ends    arena[uint32] // of the steps' numbers
+
+	// While it is being settled:
+	ranks   []uint32 // by a step's place before
+	inOrder []uint64 // see there
+	made    []byte   // the text of the last edit that was made of a template
 }
 
 func (u *unsettled) addGone(g *group) {
@@ -30,25 +36,31 @@ type step struct {
 	group     *group
 	old, next *record // nil while the group does not exist
 	retime    bool    // only the push times are rendered again
+	layout    *layout // of what the group exposes, with these numbers; nil if that was rendered
+	numbers   numbers
 }
 
 // pending is what is to become of a family's fragments.
 type pending struct {
 	text, proto             []edit
-	textMemory, protoMemory arena
+	templates               []templateEdit // further ones of the text
+	textMemory, protoMemory arena[byte]
 }
 
-// arena is memory for fragments. What a family has is freed as soon as that is
-// settled.
-type arena []byte
+// templateEdit is an edit whose text is still to be made of a layout's template.
+type templateEdit struct{ step, family uint32 }
 
-// put copies a fragment to the arena. What it returns is never nil.
-func (a *arena) put(fragment []byte) []byte {
-	if *a == nil || len(*a)+len(fragment) > cap(*a) {
-		*a = make([]byte, 0, max(len(fragment), min(2*cap(*a), 64<<10)))
+// arena is memory for many slices, above all for fragments. What a family has is
+// freed as soon as that is settled.
+type arena[E any] []E
+
+// put copies a slice to the arena. What it returns is never nil.
+func (a *arena[E]) put(s []E) []E {
+	if *a == nil || len(*a)+len(s) > cap(*a) {
+		*a = make([]E, 0, max(len(s), min(2*cap(*a), 64<<10)))
 	}
 	start := len(*a)
-	*a = append(*a, fragment...)
+	*a = append(*a, s...)
 	return (*a)[start:len(*a):len(*a)]
 }
 
@@ -58,6 +70,7 @@ type batch struct {
 	contents []*Group // of the steps; nil to delete, or with retime
 	steps    []step
 	rendered []byte   // the last fragment
+	numbers  numbers  // of the last group
 	families []Family // of the last group
 	members  []member // of the last group
 }
@@ -126,7 +139,7 @@ func (b *batch) run() {
 	for i := range b.steps {
 		st := &b.steps[i]
 		st.group.unsettled = true
-		b.render(st, b.contents[i])
+		b.render(st, b.contents[i], len(s.unsettled.steps)+i)
 		b.account(st)
 		if st.next == nil {
 			s.unsettled.addGone(st.group)
@@ -144,10 +157,13 @@ func (s *State) touch(f *family) *pending {
 	return f.pending
 }
 
-// render makes the group's next record and the edits of its fragments.
-func (b *batch) render(st *step, content *Group) {
+// render makes the group's next record and the edits of its fragments. The step
+// will have that place among the unsettled ones.
+func (b *batch) render(st *step, content *Group, place int) {
 	g := st.group
 	switch {
+	case content != nil && b.state.takes(g, content.packed.layout):
+		b.fill(st, content, place)
 	case content != nil:
 		families := b.exposed(content)
 		st.next = &record{group: g, pushTime: content.PushTime, pushFailureTime: content.PushFailureTime}
@@ -173,7 +189,7 @@ func (b *batch) render(st *step, content *Group) {
 // valid until the next call.
 func (b *batch) exposed(content *Group) []Family {
 	families := b.families[:0]
-	for _, f := range content.Families {
+	for _, f := range content.unpacked() {
 		if len(f.Metrics) > 0 && !isPushTime(f.Name) {
 			families = append(families, f)
 		}
@@ -188,13 +204,19 @@ func (b *batch) exposed(content *Group) []Family {
 func appendPushTimes(dst []Family, pushed, failed time.Time) []Family {
 	metrics := make([]Metric, 2)
 	for i, t := range []time.Time{pushed, failed} {
-		if !t.IsZero() {
-			metrics[i].Value = float64(t.UnixNano()) / 1e9
-		}
+		metrics[i].Value = unixSeconds(t)
 	}
 	return append(dst,
 		Family{Name: PushTimeName, Help: PushTimeHelp, Type: Gauge, Metrics: metrics[:1]},
 		Family{Name: PushFailureTimeName, Help: PushFailureTimeHelp, Type: Gauge, Metrics: metrics[1:]})
+}
+
+// unixSeconds returns the time as the exposition has it: 0 if there is none.
+func unixSeconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixNano()) / 1e9
 }
 
 func isPushTime(name string) bool { return name == PushTimeName || name == PushFailureTimeName }
@@ -204,7 +226,7 @@ func (b *batch) fragment(g *group, f *Family) member {
 	s := b.state
 	fam := s.family(f.Name)
 	p := s.touch(fam)
-	m := member{meta: fam.meta(f), metrics: int32(len(f.Metrics)), flawed: flawed(f, g.key)}
+	m := fam.member(f, g.key)
 	silent := isPushTime(f.Name) && s.shadowed(g)
 	b.rendered = b.rendered[:0]
 	if !silent {
@@ -239,13 +261,15 @@ func (g *group) share(members []member) []member {
 // removals.
 func (b *batch) account(st *step) {
 	s := b.state
+	s.foreign += st.next.countForeign() - st.old.countForeign()
+	st.group.record = st.next
+	if st.old != nil && st.next != nil && sameSlice(st.old.members, st.next.members) {
+		return
+	}
 	if st.next != nil {
 		for _, m := range st.next.members {
 			s.join(m)
 			m.meta.family.offer(st.group, m.meta)
-		}
-		if st.next.foreign != nil {
-			s.foreign++
 		}
 	}
 	if st.old != nil {
@@ -255,11 +279,7 @@ func (b *batch) account(st *step) {
 				b.drop(m.meta, st.group)
 			}
 		}
-		if st.old.foreign != nil {
-			s.foreign--
-		}
 	}
-	st.group.record = st.next
 }
 
 // drop removes a group's fragment of a family.

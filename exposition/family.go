@@ -114,6 +114,8 @@ type Group struct {
 	// FamilyTimes has the push time of each family that is older than
 	// PushTime.
 	FamilyTimes map[string]time.Time
+
+	packed packed // in place of Families, see Unpack
 }
 
 // The families that the gateway adds to each group, one gauge each. Pushed

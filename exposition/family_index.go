@@ -70,6 +70,11 @@ func (f *family) meta(of *Family) *meta {
 	return m
 }
 
+// member returns the member that a group of the key is with that family.
+func (f *family) member(of *Family, key GroupingKey) member {
+	return member{meta: f.meta(of), metrics: int32(len(of.Metrics)), flawed: flawed(of, key)}
+}
+
 // nextHead returns the meta that the header is to have, and whether it differs
 // from the one it has. Groups that disagree on the type hide the family, and
 // so it does not matter which type it has then.

@@ -21,6 +21,7 @@ func (s *State) settle() {
 		f.pending = nil
 		if f.groups == 0 {
 			delete(s.families, f.name)
+			s.bindings = bindings{} // which may have it
 		}
 	}
 	for _, st := range s.unsettled.steps {
@@ -29,32 +30,97 @@ func (s *State) settle() {
 	s.unsettled = unsettled{}
 }
 
-// order sorts what is unsettled: steps in key order, families by name.
+// order sorts what is unsettled: steps in key order, families by name. The edits
+// know the steps by their places before.
 func (s *State) order() {
-	steps := s.unsettled.steps
-	slices.SortFunc(s.unsettled.touched, func(x, y *family) int { return cmp.Compare(x.name, y.name) })
-	slices.SortFunc(steps, func(x, y step) int { return cmp.Compare(x.group.key.canonical, y.group.key.canonical) })
-	for i := range steps {
-		steps[i].group.rank = uint32(i)
+	u := &s.unsettled
+	slices.SortFunc(u.touched, func(x, y *family) int { return cmp.Compare(x.name, y.name) })
+	places := make([]uint32, len(u.steps))
+	for i := range places {
+		places[i] = uint32(i)
+	}
+	slices.SortFunc(places, func(i, j uint32) int {
+		return cmp.Compare(u.steps[i].group.key.canonical, u.steps[j].group.key.canonical)
+	})
+	sorted := make([]step, len(places))
+	u.ranks = make([]uint32, len(places))
+	for rank, place := range places {
+		sorted[rank] = u.steps[place]
+		sorted[rank].group.rank = uint32(rank)
+		u.ranks[place] = uint32(rank)
+	}
+	u.steps = sorted
+	u.orderNumbers()
+}
+
+// orderNumbers moves the numbers into key order, in which each family goes through
+// them.
+func (u *unsettled) orderNumbers() {
+	text, ends := 0, 0
+	for i := range u.steps {
+		text += len(u.steps[i].numbers.text)
+		ends += len(u.steps[i].numbers.ends)
+	}
+	u.text, u.ends = make(arena[byte], 0, text), make(arena[uint32], 0, ends)
+	for i := range u.steps {
+		n := &u.steps[i].numbers
+		n.text, n.ends = u.text.put(n.text), u.ends.put(n.ends)
 	}
 }
 
-// inOrder yields edits in key order. It sorts numbers, of a group's place and its
-// edit's, since edits are large.
-func (s *State) inOrder(edits []edit) iter.Seq[*edit] {
-	places := s.unsettled.places[:0]
-	for i := range edits {
-		places = append(places, uint64(edits[i].group.rank)<<32|uint64(i))
+// inOrder yields the edits of a family's text, or its protobuf, in key order. They
+// are valid until the next one. It sorts numbers, of a group's rank and its edit's
+// place, since edits are large; if there is an edit for most steps, it puts them
+// in their places instead.
+func (s *State) inOrder(edits []edit, templates []templateEdit) iter.Seq[*edit] {
+	u := &s.unsettled
+	n := len(edits) + len(templates)
+	u.inOrder = u.inOrder[:0]
+	if 4*n < len(u.steps) {
+		for i := range n {
+			u.inOrder = append(u.inOrder, uint64(u.rank(i, edits, templates))<<32|uint64(i))
+		}
+		slices.Sort(u.inOrder)
+	} else {
+		u.inOrder = slices.Grow(u.inOrder, len(u.steps))[:len(u.steps)]
+		for i := range u.inOrder {
+			u.inOrder[i] = noEdit
+		}
+		for i := range n {
+			rank := u.rank(i, edits, templates)
+			u.inOrder[rank] = uint64(rank)<<32 | uint64(i)
+		}
 	}
-	s.unsettled.places = places
-	slices.Sort(places)
 	return func(yield func(*edit) bool) {
-		for _, place := range places {
-			if !yield(&edits[uint32(place)]) {
+		var made edit
+		for _, place := range u.inOrder {
+			if place == noEdit {
+				continue
+			}
+			e := &made
+			if i := int(uint32(place)); i < len(edits) {
+				e = &edits[i]
+			} else {
+				t := templates[i-len(edits)]
+				st := &u.steps[place>>32]
+				u.made = st.layout.texts[t.family].append(u.made[:0], st.numbers)
+				made = edit{st.next.members[t.family].meta, st.group, u.made}
+			}
+			if !yield(e) {
 				return
 			}
 		}
 	}
+}
+
+const noEdit = ^uint64(0)
+
+// rank returns the rank of the group that edit i is for.
+func (u *unsettled) rank(i int, edits []edit, templates []templateEdit) uint32 {
+	if i < len(edits) {
+		return edits[i].group.rank
+	}
+	return u.ranks[templates[i-len(edits)].step]
 }
 
 // mergeRecords makes the list of records anew with the next ones.
@@ -79,12 +145,12 @@ func (s *State) mergeRecords() {
 func (s *State) settleGroups() {
 	text, proto := s.text.edit(), s.proto.edit()
 	for _, f := range s.unsettled.touched {
-		for e := range s.inOrder(f.pending.text) {
+		for e := range s.inOrder(f.pending.text, f.pending.templates) {
 			text.of(f.hidden).edit(e)
 		}
 		m := proto.of(f.hidden)
 		f.size -= m.growth
-		for e := range s.inOrder(f.pending.proto) {
+		for e := range s.inOrder(f.pending.proto, nil) {
 			m.edit(e)
 		}
 		f.size += m.growth

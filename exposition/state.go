@@ -33,6 +33,7 @@ type State struct {
 	// The sequences, as of settle.
 	text, proto  rendering
 	unsettled    unsettled
+	bindings     bindings
 	hasProto     bool
 	wantProto    bool
 	foreign      int // how many records have foreign families
@@ -73,6 +74,15 @@ type record struct {
 	// foreign are the families with names that not every escaping scheme
 	// shows alike, so that rendering them once is not enough.
 	foreign []Family
+}
+
+// countForeign returns 1 if the record has foreign families, else 0. The record
+// may be nil.
+func (r *record) countForeign() int {
+	if r == nil || r.foreign == nil {
+		return 0
+	}
+	return 1
 }
 
 // member says that a group has a family.
@@ -138,7 +148,7 @@ func (s *State) EnableProtobuf() { s.wantProto = true }
 func (s *State) WantProtobuf() bool { return s.wantProto }
 
 // Apply changes the state. It keeps nothing of the change but the grouping
-// keys. Snapshots that were taken before do not change. A large change is best
+// keys and layouts. Snapshots that were taken before do not change. A large change is best
 // applied in parts: what a part has can be reused for the next, and the cost
 // is that of one change as long as nobody asks for a snapshot in between.
 func (s *State) Apply(c Change) {

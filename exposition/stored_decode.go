@@ -18,7 +18,12 @@ func DecodeFamilies(data []byte) ([]Family, error) {
 
 // Decoder decodes families of many groups into memory that it can use again.
 // The zero value is ready.
-type Decoder struct{ slabs }
+type Decoder struct {
+	// Layouts, if there are any, make groups packed. See [Decoder.DecodeGroup].
+	Layouts *Layouts
+	slabs
+	packs slabsOfPacked
+}
 
 // slabs are what decoded families consist of. They grow for a whole group and
 // longer, which saves most allocations.
@@ -83,6 +88,7 @@ func DecodeNames(data []byte) ([]string, error) {
 func (d *Decoder) Reset() {
 	d.families, d.metrics, d.labels = d.families[:0], d.metrics[:0], d.labels[:0]
 	d.histograms, d.buckets = d.histograms[:0], d.buckets[:0]
+	d.packs.reset()
 }
 
 // room returns a slab with room for n more elements. What is in the old one

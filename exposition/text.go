@@ -185,6 +185,11 @@ func appendMetricName(dst []byte, name, suffix string) []byte {
 
 func appendQuoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
+	dst = appendEscaped(dst, s)
+	return append(dst, '"')
+}
+
+func appendEscaped(dst []byte, s string) []byte {
 	start := 0
 	for i := range len(s) {
 		switch s[i] {
@@ -197,7 +202,7 @@ func appendQuoted(dst []byte, s string) []byte {
 		}
 		start = i + 1
 	}
-	return append(append(dst, s[start:]...), '"')
+	return append(dst, s[start:]...)
 }
 
 // appendHelp appends s with the escapes of HELP, where quotes stand as they

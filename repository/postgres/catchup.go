@@ -93,7 +93,7 @@ func (s *Store) read(found pgx.Rows, since *cursor, apply func(exposition.Change
 	var h header
 	var g groupRow
 	var changed raw
-	parts := rows.Parts{Apply: apply}
+	parts := rows.NewParts(&s.layouts, apply)
 	targets := append(append(h.targets(), &changed), g.targets()...)
 	for first := true; found.Next(); first = false {
 		if err := found.Scan(targets...); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/migrations"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
 )
@@ -42,6 +43,7 @@ type Store struct {
 	replica string
 	// prepares is false in the modes for poolers, in which nothing is prepared.
 	prepares bool
+	layouts  exposition.Layouts
 	logger   *slog.Logger
 }
 

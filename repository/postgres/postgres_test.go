@@ -61,6 +61,7 @@ func (r *replica) apply(c exposition.Change) {
 		delete(r.groups, d)
 	}
 	for _, g := range c.Groups {
+		g.Unpack()
 		r.groups[g.Key.Digest()] = g
 	}
 }

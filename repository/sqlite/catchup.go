@@ -101,7 +101,7 @@ func (s *Store) CatchUp(ctx context.Context, c repository.Cursor, apply func(exp
 func (s *Store) catchUp(ctx context.Context, q querier, at position, c repository.Cursor, apply func(exposition.Change)) (repository.Position, error) {
 	since, _ := c.(*cursor)
 	reached := repository.Position{Cursor: &cursor{s, at.seq}, Epoch: at.epoch}
-	p := rows.Parts{Apply: apply}
+	p := rows.NewParts(&s.layouts, apply)
 	if since == nil {
 		p.Reset()
 		return reached, s.readAll(ctx, q, &p)

@@ -22,6 +22,7 @@ import (
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver
 
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/migrations"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
 )
@@ -53,6 +54,8 @@ type Store struct {
 	// wants the write-ahead log to begin anew, which snapshots prevent.
 	reading sync.RWMutex
 	anchor  *sql.Conn // keeps a database in memory
+
+	layouts exposition.Layouts
 
 	feed feed
 	fate fates

@@ -50,7 +50,7 @@ func (d *Decoder) Group(key, labels, families []byte) (exposition.Group, error) 
 	if digest := g.Key.Digest(); !bytes.Equal(digest[:], key) {
 		return g, fmt.Errorf("the key is not that of the labels %s", g.Key)
 	}
-	if g.Families, err = d.DecodeFamilies(families); err != nil {
+	if err = d.DecodeGroup(&g, families); err != nil {
 		return g, fmt.Errorf("read families: %w", err)
 	}
 	return g, nil
@@ -72,6 +72,11 @@ type Parts struct {
 
 	next  exposition.Change
 	bytes int // as stored
+}
+
+// NewParts returns parts whose groups are packed if they have one of the layouts.
+func NewParts(layouts *exposition.Layouts, apply func(exposition.Change)) Parts {
+	return Parts{Apply: apply, Decoder: Decoder{exposition.Decoder{Layouts: layouts}}}
 }
 
 // Reset makes the first part forget all groups.

@@ -1,0 +1,150 @@
+package exposition
+
+import "slices"
+
+// packed is what a group has in place of families if its JSON has a known layout.
+type packed struct {
+	layout  *layout
+	numbers numbers // those in the JSON
+	json    []byte
+}
+
+// slabsOfPacked are what packed groups consist of.
+type slabsOfPacked struct {
+	numbers numbers
+	json    []byte
+}
+
+func (s *slabsOfPacked) reset() {
+	s.numbers.text, s.numbers.ends, s.json = s.numbers.text[:0], s.numbers.ends[:0], s.json[:0]
+}
+
+// DecodeGroup decodes the families of a group, whose key it has. If the decoder
+// has Layouts, the group may be packed instead: then it has no Families, but a
+// State takes it, and at a fraction of the price. What the group gets is valid
+// until Reset is called. The errors are those of [DecodeFamilies].
+func (d *Decoder) DecodeGroup(g *Group, data []byte) (err error) {
+	if d.Layouts == nil {
+		g.Families, err = d.DecodeFamilies(data)
+		return err
+	}
+	candidates := d.Layouts.of(g.Key.Job())
+	for i, l := range candidates {
+		if l != nil && (i == 0 || l != candidates[0]) && d.pack(g, l, data) {
+			d.Layouts.hit(l)
+			return nil
+		}
+	}
+	if g.Families, err = d.DecodeFamilies(data); err == nil {
+		d.Layouts.learn(g.Key, g.Families, len(data))
+	}
+	return err
+}
+
+// pack packs a group if its JSON has the layout.
+func (d *Decoder) pack(g *Group, l *layout, data []byte) bool {
+	p := &d.packs
+	p.numbers.text = room(p.numbers.text, len(data)/4)
+	p.numbers.ends = room(p.numbers.ends, len(l.isCount))
+	text, ends := p.numbers.text, p.numbers.ends
+	n := numbers{text[len(text):len(text):cap(text)], ends[len(ends):len(ends):cap(ends)]}
+	if !l.cut(&n, data) {
+		return false
+	}
+	if len(text)+len(n.text) <= cap(text) {
+		p.numbers.text = text[:len(text)+len(n.text)]
+	}
+	p.numbers.ends = ends[:len(ends)+len(n.ends)]
+	p.json = room(p.json, len(data))
+	start := len(p.json)
+	p.json = append(p.json, data...)
+	g.packed = packed{l, n, p.json[start:]}
+	return true
+}
+
+// Unpack gives a packed group its Families. It does nothing to other groups.
+func (g *Group) Unpack() {
+	if g.packed.layout != nil {
+		g.Families, g.packed = g.unpacked(), packed{}
+	}
+}
+
+// unpacked returns the group's families, packed or not.
+func (g *Group) unpacked() []Family {
+	if g.packed.layout == nil {
+		return g.Families
+	}
+	families, err := DecodeFamilies(g.packed.json)
+	if err != nil {
+		panic(err) // it has a layout
+	}
+	return families
+}
+
+// bindings are what layouts mean in a State.
+type bindings struct {
+	members map[*layout][]member
+	last    *layout
+	ofLast  []member
+}
+
+// takes reports whether a group that is packed with that layout, if any, needs
+// not be unpacked.
+func (s *State) takes(g *group, l *layout) bool {
+	return l != nil && !s.hasProto && len(g.job.shapes) == 1 && g.shape == l.shape
+}
+
+// bind returns the members of a group that has the layout.
+func (s *State) bind(l *layout, key GroupingKey) []member {
+	b := &s.bindings
+	if b.last == l {
+		return b.ofLast
+	}
+	members := b.members[l]
+	if members == nil {
+		for i := range l.families {
+			members = append(members, s.family(l.families[i].Name).member(&l.families[i], key))
+		}
+		if b.members == nil || len(b.members) == maxBindings {
+			b.members = map[*layout][]member{}
+		}
+		b.members[l] = members
+	}
+	b.last, b.ofLast = l, members
+	return members
+}
+
+// maxBindings is how many layouts a State remembers.
+const maxBindings = 256
+
+// fill makes the next record of a packed group and the edits of its fragments.
+func (b *batch) fill(st *step, content *Group, place int) {
+	s, l := b.state, content.packed.layout
+	n := &b.numbers
+	n.text = append(n.text[:0], content.packed.numbers.text...)
+	n.ends = append(n.ends[:0], content.packed.numbers.ends...)
+	for _, t := range [...]float64{unixSeconds(content.PushTime), unixSeconds(content.PushFailureTime)} {
+		n.text = appendNumber(n.text, t)
+		n.end()
+	}
+	for _, label := range content.Key.labels {
+		n.text = appendEscaped(n.text, label.Value)
+		n.end()
+	}
+	st.layout = l
+	st.numbers = numbers{s.unsettled.text.put(n.text), s.unsettled.ends.put(n.ends)}
+
+	members := s.bind(l, content.Key)
+	if old := st.old; old != nil && slices.Equal(old.members, members) {
+		members = old.members
+	}
+	st.next = &record{group: st.group, pushTime: content.PushTime, pushFailureTime: content.PushFailureTime, members: members}
+	for i := range members {
+		p := s.touch(members[i].meta.family)
+		p.templates = append(p.templates, templateEdit{uint32(place), uint32(i)})
+	}
+}
+
+func sameSlice[E any](a, b []E) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
