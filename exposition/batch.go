@@ -57,7 +57,7 @@ type arena[E any] []E
 // put copies a slice to the arena. What it returns is never nil.
 func (a *arena[E]) put(s []E) []E {
 	if *a == nil || len(*a)+len(s) > cap(*a) {
-		*a = make([]E, 0, max(len(s), min(2*cap(*a), 64<<10)))
+		*a = make([]E, 0, max(len(s), min(2*cap(*a), 256<<10)))
 	}
 	start := len(*a)
 	*a = append(*a, s...)

@@ -117,6 +117,8 @@ type builder struct {
 	leaves  []*leaf
 	text    []byte  // of the open leaf
 	entries []entry // of the open leaf; none if no leaf is open
+	hashed  string  // the last name, whose hash is
+	hash    uint32
 }
 
 // keep adds leaves unchanged.
@@ -129,7 +131,7 @@ func (b *builder) keep(leaves []*leaf) {
 
 // add adds one entry.
 func (b *builder) add(e *edit) {
-	b.open(startsLeaf(e.meta.name, e.group, len(e.text)))
+	b.open(b.startsLeaf(e.meta.name, e.group, len(e.text)))
 	b.text = append(b.text, e.text...)
 	b.entries = append(b.entries, entry{e.meta, e.group, uint32(len(b.text))})
 }
@@ -140,7 +142,7 @@ func (b *builder) copy(l *leaf, i, j int) {
 	if i == j {
 		return
 	}
-	b.open(i == 0 && startsLeaf(l.entries[0].meta.name, l.entries[0].group, int(l.entries[0].end)))
+	b.open(i == 0 && b.startsLeaf(l.entries[0].meta.name, l.entries[0].group, int(l.entries[0].end)))
 	from, to := l.start(i), l.entries[j-1].end
 	moved := uint32(len(b.text)) - from // wraps around, as does the sum below
 	b.text = append(b.text, l.text[from:to]...)
@@ -176,15 +178,24 @@ func (b *builder) close() {
 
 // startsLeaf says whether an entry of that size starts a leaf: it does for
 // size/leafSize of all names and keys, so that leaves have about leafSize bytes.
-func startsLeaf(name string, g *group, size int) bool {
-	hash := uint32(2166136261) // FNV-1a
-	for i := range len(name) {
-		hash = (hash ^ uint32(name[i])) * 16777619
+func (b *builder) startsLeaf(name string, g *group, size int) bool {
+	if name != b.hashed {
+		b.hashed, b.hash = name, hashName(name)
 	}
+	hash := b.hash
 	if g != nil {
 		hash ^= binary.LittleEndian.Uint32(g.key.digest[:])
 	}
 	hash = (hash ^ hash>>16) * 0x85ebca6b // spread the last bytes over all bits
 	hash ^= hash >> 13
 	return uint64(hash)*leafSize < uint64(size)<<32
+}
+
+// hashName is FNV-1a.
+func hashName(name string) uint32 {
+	hash := uint32(2166136261)
+	for i := range len(name) {
+		hash = (hash ^ uint32(name[i])) * 16777619
+	}
+	return hash
 }

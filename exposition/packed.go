@@ -9,16 +9,6 @@ type packed struct {
 	json    []byte
 }
 
-// slabsOfPacked are what packed groups consist of.
-type slabsOfPacked struct {
-	numbers numbers
-	json    []byte
-}
-
-func (s *slabsOfPacked) reset() {
-	s.numbers.text, s.numbers.ends, s.json = s.numbers.text[:0], s.numbers.ends[:0], s.json[:0]
-}
-
 // DecodeGroup decodes the families of a group, whose key it has. If the decoder
 // has Layouts, the group may be packed instead: then it has no Families, but a
 // State takes it, and at a fraction of the price. What the group gets is valid
@@ -43,22 +33,12 @@ func (d *Decoder) DecodeGroup(g *Group, data []byte) (err error) {
 
 // pack packs a group if its JSON has the layout.
 func (d *Decoder) pack(g *Group, l *layout, data []byte) bool {
-	p := &d.packs
-	p.numbers.text = room(p.numbers.text, len(data)/4)
-	p.numbers.ends = room(p.numbers.ends, len(l.isCount))
-	text, ends := p.numbers.text, p.numbers.ends
-	n := numbers{text[len(text):len(text):cap(text)], ends[len(ends):len(ends):cap(ends)]}
-	if !l.cut(&n, data) {
+	n := &d.numbers
+	n.text, n.ends = n.text[:0], n.ends[:0]
+	if !l.cut(n, data) {
 		return false
 	}
-	if len(text)+len(n.text) <= cap(text) {
-		p.numbers.text = text[:len(text)+len(n.text)]
-	}
-	p.numbers.ends = ends[:len(ends)+len(n.ends)]
-	p.json = room(p.json, len(data))
-	start := len(p.json)
-	p.json = append(p.json, data...)
-	g.packed = packed{l, n, p.json[start:]}
+	g.packed = packed{l, numbers{d.packedText.put(n.text), d.packedEnds.put(n.ends)}, d.packedText.put(data)}
 	return true
 }
 

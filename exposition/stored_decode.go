@@ -22,7 +22,10 @@ type Decoder struct {
 	// Layouts, if there are any, make groups packed. See [Decoder.DecodeGroup].
 	Layouts *Layouts
 	slabs
-	packs slabsOfPacked
+
+	packedText arena[byte] // of packed groups
+	packedEnds arena[uint32]
+	numbers    numbers // of the last one
 }
 
 // slabs are what decoded families consist of. They grow for a whole group and
@@ -88,7 +91,7 @@ func DecodeNames(data []byte) ([]string, error) {
 func (d *Decoder) Reset() {
 	d.families, d.metrics, d.labels = d.families[:0], d.metrics[:0], d.labels[:0]
 	d.histograms, d.buckets = d.histograms[:0], d.buckets[:0]
-	d.packs.reset()
+	d.packedText, d.packedEnds = d.packedText[:0], d.packedEnds[:0]
 }
 
 // room returns a slab with room for n more elements. What is in the old one

@@ -27,6 +27,9 @@ type follower struct {
 	cursor Cursor
 	hidden map[string]bool // families last seen left out by a clash
 
+	releasing atomic.Bool
+	released  time.Time // for who has set releasing
+
 	latest atomic.Pointer[caughtUp]
 
 	callMu sync.Mutex
@@ -39,6 +42,9 @@ type caughtUp struct {
 	snapshot *exposition.Snapshot
 	at       time.Time
 }
+
+// releaseInterval is how long after memory was given back more of it is at the earliest.
+const releaseInterval = 30 * time.Second
 
 // catchUpFunc is Store.CatchUp or Tx.CatchUp.
 type catchUpFunc func(ctx context.Context, cursor Cursor, apply func(exposition.Change)) (Position, error)
@@ -117,12 +123,21 @@ func (f *follower) advance(ctx context.Context, catchUp catchUpFunc) (*expositio
 
 // release gives memory back to the system after a catch-up of so many groups, if
 // that was a large part of all: then the texts of old and new were in memory
-// together, and the runtime would keep that for minutes. It costs a fraction of
-// what the catch-up did.
+// together, and the runtime would keep that for minutes. As it costs a good part
+// of what the catch-up did, it waits if it was done a short while ago.
 func (f *follower) release(groups, all int) {
-	if groups >= 1000 && 4*groups >= all {
-		f.calls.Go(debug.FreeOSMemory)
+	if groups < 1000 || 4*groups < all || !f.releasing.CompareAndSwap(false, true) {
+		return
 	}
+	f.calls.Go(func() {
+		select {
+		case <-time.After(time.Until(f.released.Add(releaseInterval))):
+		case <-f.base.Done():
+		}
+		debug.FreeOSMemory()
+		f.released = time.Now()
+		f.releasing.Store(false)
+	})
 }
 
 // reportClashes logs each family once when a clash hides it.
