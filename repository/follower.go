@@ -43,7 +43,7 @@ type caughtUp struct {
 	at       time.Time
 }
 
-// releaseInterval is how long after memory was given back more of it is at the earliest.
+// releaseInterval is how long after memory was given back more of it is given back at the earliest.
 const releaseInterval = 30 * time.Second
 
 // catchUpFunc is Store.CatchUp or Tx.CatchUp.
@@ -115,7 +115,7 @@ func (f *follower) advance(ctx context.Context, catchUp catchUpFunc) (*expositio
 	f.catalog.reset(position.Epoch)
 	snapshot := f.state.Snapshot()
 	f.latest.Store(&caughtUp{snapshot, start})
-	f.release(groups, snapshot.Len())
+	f.release(everything, groups, snapshot.Len())
 	f.metrics.observeCatchUp(everything, groups, time.Since(start))
 	f.reportClashes(snapshot)
 	return snapshot, nil
@@ -124,9 +124,17 @@ func (f *follower) advance(ctx context.Context, catchUp catchUpFunc) (*expositio
 // release gives memory back to the system after a catch-up of so many groups, if
 // that was a large part of all: then the texts of old and new were in memory
 // together, and the runtime would keep that for minutes. As it costs a good part
-// of what the catch-up did, it waits if it was done a short while ago.
-func (f *follower) release(groups, all int) {
-	if groups < 1000 || 4*groups < all || !f.releasing.CompareAndSwap(false, true) {
+// of what the catch-up did, it waits if it was done a short while ago, but for
+// the first time after everything was read.
+func (f *follower) release(everything bool, groups, all int) {
+	if groups < 1000 || 4*groups < all {
+		return
+	}
+	if everything {
+		f.calls.Go(debug.FreeOSMemory)
+		return
+	}
+	if !f.releasing.CompareAndSwap(false, true) {
 		return
 	}
 	f.calls.Go(func() {
