@@ -13,10 +13,10 @@ type Exposition struct {
 	gzip   func() []byte // nil without compression
 }
 
-func newExposition(leaves sequence, gzip bool) *Exposition {
+func newExposition(leaves sequence, enc Encoding) *Exposition {
 	e := &Exposition{leaves: leaves}
-	if gzip {
-		e.gzip = sync.OnceValue(leaves.gzip)
+	if enc.Gzip {
+		e.gzip = sync.OnceValue(func() []byte { return leaves.gzip(enc.deflateCode()) })
 	}
 	return e
 }

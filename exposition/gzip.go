@@ -1,79 +1,99 @@
 package exposition
 
 import (
-	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"runtime"
 	"sync"
 	"sync/atomic"
-
-	"github.com/klauspost/compress/flate"
 )
 
-// deflated is the compressed form of a leaf. It ends on a byte boundary and
-// refers to nothing before it but the end of the leaf before, so that the
-// leaves' forms, one after the other, are one deflate stream.
+// deflated is the compressed form of a leaf in a sequence, in two parts. Only
+// the first, small one may refer to the leaf before: without, all leaves would
+// begin with what does not compress, and with more, each change would spoil the
+// next leaf's form, too.
 type deflated struct {
-	before string // the end of the leaf before
-	bytes  []byte
-	crc    uint32 // of the text
+	head bitString
+	rest *deflatedRest
+	// before is the leaf before's rest, nil for the first leaf. It stands for
+	// that leaf, without keeping its text in memory.
+	before *deflatedRest
+}
+
+// deflatedRest is what depends on the leaf alone.
+type deflatedRest struct {
+	bitString
+	stored bool   // the leaf is not compressed, since that would make it larger
+	crc    uint32 // of the whole text
 	shift  uint32 // what the text's length does to the CRC of what precedes it
 }
 
-// maxBefore is how much of a leaf the next one may refer to: the last entries,
-// which mostly are like its own first ones. Without, all leaves would begin
-// with what does not compress.
-const maxBefore = 512
+const (
+	headSize   = 256 // of a leaf's text
+	beforeSize = 384 // how much of the leaf before the head may refer to
+)
 
-// before returns the end of the leaf before leaf i.
-func (q sequence) before(i int) []byte {
-	if i == 0 {
-		return nil
+func (enc Encoding) deflateCode() *deflateCode {
+	if enc.Protobuf {
+		return protobufCode
 	}
-	text := q[i-1].text
-	return text[max(len(text)-maxBefore, 0):]
+	return textCode
 }
 
-// deflaters are flate writers, which are far larger than what they compress
-// here.
-var deflaters = sync.Pool{New: func() any {
-	w, err := flate.NewWriter(nil, flate.BestSpeed)
-	if err != nil {
-		panic(err) // the level is valid
+func (d *deflater) rest(c *deflateCode, text []byte) *deflatedRest {
+	rest := &deflatedRest{crc: crc32.ChecksumIEEE(text), shift: crcShift(len(text))}
+	if len(text) <= headSize {
+		return rest
 	}
-	return w
-}}
+	rest.bitString = d.deflate(c, text, headSize)
+	// After a stored leaf the next one needs a header.
+	if rest.size > 8*(len(text)-headSize)+c.headerSize() {
+		rest.bitString, rest.stored = bitString{}, true
+	}
+	return rest
+}
 
-func deflate(text, before []byte) *deflated {
-	var out bytes.Buffer
-	out.Grow(len(text)/6 + 64)
-	w := deflaters.Get().(*flate.Writer)
-	defer deflaters.Put(w)
-	w.ResetDict(&out, before)
-	// A bytes.Buffer returns no errors.
-	_, _ = w.Write(text)
-	_ = w.Flush()
-	return &deflated{string(before), out.Bytes(), crc32.ChecksumIEEE(text), crcShift(len(text))}
+func (d *deflater) head(c *deflateCode, text, before []byte) bitString {
+	before = before[max(len(before)-beforeSize, 0):]
+	d.joined = append(append(d.joined[:0], before...), text[:min(len(text), headSize)]...)
+	return d.deflate(c, d.joined, len(before))
 }
 
 // deflated returns the compressed forms of all leaves. Those that are not known
 // are made, on all processors.
-func (q sequence) deflated() []*deflated {
+func (q sequence) deflated(c *deflateCode) []*deflated {
 	forms := make([]*deflated, len(q))
 	var todo []int
+	var before *deflatedRest
 	for i, l := range q {
-		if d := l.packed.Load(); d != nil && d.before == string(q.before(i)) {
-			forms[i] = d
-		} else {
+		form := l.packed.Load()
+		switch {
+		case form == nil:
+			form = &deflated{}
+			todo = append(todo, i)
+		case form.before != before || i > 0 && before == nil:
+			form = &deflated{rest: form.rest}
 			todo = append(todo, i)
 		}
+		forms[i], before = form, form.rest
 	}
 	var next atomic.Int64
 	work := func() {
+		d := deflaters.Get().(*deflater)
+		defer deflaters.Put(d)
 		for n := next.Add(1) - 1; n < int64(len(todo)); n = next.Add(1) - 1 {
 			i := todo[n]
-			forms[i] = deflate(q[i].text, q.before(i))
+			form, text := forms[i], q[i].text
+			if form.rest == nil {
+				form.rest = d.rest(c, text)
+			}
+			switch {
+			case form.rest.stored:
+			case i == 0:
+				form.head = d.head(c, text, nil)
+			default:
+				form.head = d.head(c, text, q[i-1].text)
+			}
 		}
 	}
 	var others sync.WaitGroup
@@ -82,36 +102,95 @@ func (q sequence) deflated() []*deflated {
 	}
 	work()
 	others.Wait()
+	for _, i := range todo {
+		if i > 0 {
+			forms[i].before = forms[i-1].rest
+		}
+		q[i].packed.Store(forms[i])
+	}
 	return forms
 }
 
-// The parts of a gzip member around the deflate stream (RFC 1952): no name, no
-// time, so that equal texts have equal bytes; and an empty last block.
-const (
-	gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
-	lastBlock  = "\x03\x00"
-)
+// gzipHeader begins a gzip member (RFC 1952): no name, no time, so that equal
+// texts have equal bytes.
+const gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 
-// gzip returns the sequence's text as one gzip member. From then on the leaves'
-// compressed forms are parts of it.
-func (q sequence) gzip() []byte {
-	forms := q.deflated()
-	size := len(gzipHeader) + len(lastBlock) + 8
-	for _, d := range forms {
-		size += len(d.bytes)
-	}
-	member := append(make([]byte, 0, size), gzipHeader...)
+// gzip returns the sequence's text as one gzip member. Its bytes depend on the
+// leaves' texts alone.
+func (q sequence) gzip(c *deflateCode) []byte {
+	forms := q.deflated(c)
+	b := newBlocks(c, q, forms)
 	var crc, length uint32
 	for i, l := range q {
-		d := *forms[i]
-		start := len(member)
-		member = append(member, d.bytes...)
-		d.bytes = member[start:len(member):len(member)]
-		l.packed.Store(&d)
-		crc = crcMultiply(d.shift, crc) ^ d.crc
+		b.add(forms[i], l.text)
+		crc = crcMultiply(forms[i].rest.shift, crc) ^ forms[i].rest.crc
 		length += uint32(len(l.text))
 	}
-	member = append(member, lastBlock...)
-	member = binary.LittleEndian.AppendUint32(member, crc)
+	member := binary.LittleEndian.AppendUint32(b.close(), crc)
 	return binary.LittleEndian.AppendUint32(member, length)
+}
+
+// blocks joins the forms of leaves to blocks of a deflate stream. All leaves
+// that are compressed and follow each other are in one.
+type blocks struct {
+	bitStream
+	code *deflateCode
+	open bool // a block of the code
+}
+
+func newBlocks(c *deflateCode, q sequence, forms []*deflated) *blocks {
+	size := len(gzipHeader) + 2*c.headerSize()/8
+	for i, f := range forms {
+		size += (f.head.size + f.rest.size) / 8
+		if f.rest.stored {
+			size += len(q[i].text) + c.headerSize()/8
+		}
+	}
+	b := &blocks{code: c}
+	b.bytes = append(make([]byte, 0, size), gzipHeader...)
+	return b
+}
+
+func (b *blocks) add(form *deflated, text []byte) {
+	if form.rest.stored {
+		b.store(text)
+		return
+	}
+	if !b.open {
+		b.code.appendHeader(&b.bitStream)
+		b.open = true
+	}
+	b.appendString(form.head)
+	b.appendString(form.rest.bitString)
+}
+
+// end ends a block of the code.
+func (b *blocks) end() {
+	if b.open {
+		end := b.code.symbols[endOfBlock]
+		b.append(end.bits(), end.size())
+		b.open = false
+	}
+}
+
+// store appends a leaf in blocks that are not compressed.
+func (b *blocks) store(text []byte) {
+	b.end()
+	for len(text) > 0 {
+		n := min(len(text), 1<<16-1)
+		b.append(0, 3) // not compressed, not the last block
+		b.align()
+		b.bytes = binary.LittleEndian.AppendUint16(b.bytes, uint16(n))
+		b.bytes = binary.LittleEndian.AppendUint16(b.bytes, ^uint16(n))
+		b.bytes = append(b.bytes, text[:n]...)
+		text = text[n:]
+	}
+}
+
+// close appends an empty last block and returns all bytes.
+func (b *blocks) close() []byte {
+	b.end()
+	b.append(3, 3+7) // the last block, with the fixed code, and its end
+	b.align()
+	return b.bytes
 }

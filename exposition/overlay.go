@@ -116,5 +116,5 @@ func (s *Snapshot) Merged(enc Encoding, own []Family) (*Exposition, error) {
 		}
 		o.put(head, []edit{o.render(head, first, f.Metrics)})
 	}
-	return newExposition(o.result(), enc.Gzip), nil
+	return newExposition(o.result(), enc), nil
 }

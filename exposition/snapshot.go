@@ -98,7 +98,7 @@ func (s *Snapshot) Exposition(enc Encoding) (*Exposition, error) {
 func (s *Snapshot) prepare(enc Encoding) *Exposition {
 	e := s.prepared[enc]
 	if e == nil {
-		e = newExposition(s.leaves(enc), enc.Gzip)
+		e = newExposition(s.leaves(enc), enc)
 		if s.prepared == nil {
 			s.prepared = map[Encoding]*Exposition{}
 		}
