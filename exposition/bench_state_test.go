@@ -120,22 +120,6 @@ func BenchmarkRender(b *testing.B) {
 	}
 }
 
-// BenchmarkCompress compresses an exposition of 10,000 groups of which nothing
-// is compressed yet.
-func BenchmarkCompress(b *testing.B) {
-	s := benchmarkState(b)
-	size := 0
-	b.SetBytes(int64(s.Snapshot().Stats().Bytes))
-	b.ReportAllocs()
-	for b.Loop() {
-		for _, l := range s.text.shown {
-			l.packed.Store(nil)
-		}
-		size = len(s.text.shown.gzip(textCode))
-	}
-	b.ReportMetric(float64(size), "wire-bytes")
-}
-
 // BenchmarkCheckNames checks a push beside 10,000 groups.
 func BenchmarkCheckNames(b *testing.B) {
 	s, g := benchmarkState(b), largeGroup(b, 1, 2)
