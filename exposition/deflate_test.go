@@ -163,11 +163,11 @@ func TestAChangedLeafSpoilsOnlyTheNextOnesHead(t *testing.T) {
 // FuzzGzip cuts bytes into leaves and reads them back.
 func FuzzGzip(f *testing.F) {
 	f.Add([]byte("a{b=\"c\"} 1\na{b=\"d\"} 2\n"), uint16(9), true)
-	f.Add([]byte(noise(3000)+strings.Repeat("ab", 500)), uint16(1000), false)
+	f.Add([]byte(noise(600)+strings.Repeat("ab", 300)), uint16(400), false)
 	f.Fuzz(func(t *testing.T, text []byte, size uint16, protobuf bool) {
 		var q sequence
 		for i := 0; i < len(text); {
-			n := min(len(text)-i, 1+int(size)*(1+len(q)%3))
+			n := min(len(text)-i, len(text)/100+1+int(size)*(1+len(q)%3))
 			q = append(q, &leaf{text: text[i : i+n]})
 			i += n
 		}
