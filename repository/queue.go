@@ -21,9 +21,9 @@ const (
 	// patience is how long ops wait for the commit in flight before another one
 	// begins beside it: fewer and larger commits cost everybody less, but a slow
 	// one must not hold up the others.
-	patience = 20 * time.Millisecond
+	patience = 100 * time.Millisecond
 	// enough ops are worth a commit of their own beside the one in flight.
-	enough = 20
+	enough = 40
 )
 
 // op is a push, or the deletion of one group, on its way into a commit.

@@ -81,7 +81,7 @@ func untilInterrupted(ctx context.Context, run func(context.Context) error) erro
 // serve runs a gateway until SIGTERM, SIGINT, a request to /-/quit or the end
 // of ctx, and then drains it.
 func serve(ctx context.Context, c *config, stderr io.Writer) error {
-	saveMemory()
+	defer saveMemory()()
 	c.log.Writer = stderr
 	logger := promslog.New(&c.log)
 	logger.Info("starting "+program, "version", version.Info())
