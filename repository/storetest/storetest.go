@@ -28,6 +28,7 @@ func Run(t *testing.T, open func(testing.TB) repository.Store) {
 		{"a cursor of nothing reads many groups in parts", testCatchUpParts},
 		{"a cursor of another database is void", func(t *testing.T, r *replica) { testForeignCursor(t, r, open(t)) }},
 		{"reading stops when its reader wants", testReadersStop},
+		{"slow readers keep nobody waiting", testSlowReaders},
 		{"times of a group do not run backwards", testTimes},
 		{"the history has everything of a request", testHistory},
 		{"the history is found in the order of time", testFindHistory},
