@@ -176,6 +176,21 @@ func testLastRuns(t *testing.T, r *replica) {
 			t.Errorf("of the last %d rows, the runs of b, a and c are %s, want %s", n, got, want)
 		}
 	}
+	now := time.Now()
+	var late []repository.HistoryRow
+	for i, hours := range []time.Duration{100, 60, 30, 1} { // some of them long ago, so that they are in several partitions
+		row := rows[0]
+		row.Seq, row.At, row.Key, row.Commit = int64(100+i), now.Add(-hours*time.Hour).Truncate(time.Microsecond), key(t, "job/late"), uuid.New()
+		rows, late = append(rows, row), append(late, row)
+	}
+	must(t, r.AddHistory(t.Context(), late))
+	for n, want := range map[int]string{1: "103:false", 2: "103:false 102:false", 3: "103:false 102:false 101:false", 9: "103:false 102:false 101:false 100:false"} {
+		runs, err := r.LastRuns(t.Context(), []string{"c", "late"}, n)
+		must(t, err)
+		if got := show(runs[1]); len(runs[0]) > 0 || got != want {
+			t.Errorf("the last %d runs of late are %s, want %s", n, got, want)
+		}
+	}
 	if runs, err := r.LastRuns(t.Context(), nil, 10); len(runs) != 0 || err != nil {
 		t.Errorf("the runs of no jobs are %v, %v", runs, err)
 	}
