@@ -92,9 +92,9 @@ type HistoryPage struct {
 // How much is looked at for a page: as much as can be in the time, in steps that
 // become larger as long as nothing is found.
 const (
-	searchTime = 25 * time.Millisecond
+	searchTime = 20 * time.Millisecond
 	firstStep  = 128
-	lastStep   = 512
+	lastStep   = 256
 )
 
 // pace is that of the steps in which something is looked for.
