@@ -107,6 +107,62 @@ func collect(t testing.TB, r *replica, q repository.HistoryQuery) (numbers strin
 	return strings.Join(all, " "), pages
 }
 
+// testStablePages protects those who go from page to page, of the history and of
+// groups, from what others push meanwhile: nothing is missing or there twice.
+func testStablePages(t *testing.T, r *replica) {
+	const groups = 300
+	var paths []string
+	for i := range groups {
+		paths = append(paths, fmt.Sprintf("job/old/i/%d", i))
+	}
+	r.put("m 1\n", paths...)
+	goOn, pushed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-goOn:
+				pushed <- nil
+				return
+			default:
+			}
+			if err := r.Commit(t.Context(), r.request(repository.Post, "m 1\n", fmt.Sprintf("job/new/i/%d", i), paths[i%groups])); err != nil {
+				pushed <- err
+				return
+			}
+		}
+	}()
+	for _, oldestFirst := range []bool{false, true} {
+		seen := map[int64]int{}
+		q := repository.HistoryQuery{Limit: 7, OldestFirst: oldestFirst}
+		for more := true; more && (!oldestFirst || len(seen) < groups); {
+			rows, again, err := r.FindHistory(t.Context(), q)
+			must(t, err)
+			for _, row := range rows {
+				seen[row.Seq]++
+				q.After = repository.Place{At: row.At, Seq: row.Seq}
+			}
+			more = again
+		}
+		for seq := range int64(groups) {
+			if n := seen[seq+1]; n != 1 {
+				t.Errorf("row %d is on %d pages", seq+1, n)
+			}
+		}
+	}
+	seen := map[string]int{}
+	must(t, r.Groups(t.Context(), func(g exposition.Group) error {
+		seen[g.Key.Map()["job"]+g.Key.Map()["i"]]++
+		return nil
+	}))
+	close(goOn)
+	must(t, receive(t, pushed))
+	for i := range groups {
+		if n := seen[fmt.Sprint("old", i)]; n != 1 {
+			t.Errorf("group %d is there %d times", i, n)
+		}
+	}
+}
+
 func testFindLargeRows(t *testing.T, r *replica) {
 	rows := searchRows(t)
 	for i := range rows {

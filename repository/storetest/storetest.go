@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(testing.TB) repository.Store) {
 		{"times of a group do not run backwards", testTimes},
 		{"the history has everything of a request", testHistory},
 		{"the history is found in the order of time", testFindHistory},
+		{"pages are stable while others push", testStablePages},
 		{"what is found at once is bounded", testFindLargeRows},
 		{"a row of the history is found by its number", testHistoryRow},
 		{"the last runs of jobs are found", testLastRuns},
