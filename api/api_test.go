@@ -25,6 +25,7 @@ type fakeGateway struct {
 	err       error
 	groups    []exposition.Group
 	groupsErr error // after the groups
+	jobRuns   int   // for how many jobs there is time, if not 0
 
 	mu        sync.Mutex
 	ctx       context.Context
@@ -91,7 +92,11 @@ func (f *fakeGateway) HistoryRow(context.Context, int64) (repository.HistoryRow,
 }
 
 func (f *fakeGateway) JobRuns(_ context.Context, jobs []string) ([]repository.JobRuns, error) {
-	return make([]repository.JobRuns, len(jobs)), f.err
+	n := len(jobs)
+	if f.jobRuns > 0 {
+		n = min(n, f.jobRuns)
+	}
+	return make([]repository.JobRuns, n), f.err
 }
 
 func (f *fakeGateway) Ready(context.Context) error { return f.err }

@@ -74,8 +74,8 @@ func orEmpty(m map[string]string) map[string]string {
 	return m
 }
 
-// queryMetrics answers with all groups, in no particular order. It holds one group at a time, so a
-// failure can come after the answer has begun; then the answer is cut.
+// queryMetrics answers with all groups, in no particular order. It holds a page of them at a
+// time, so a failure can come after the answer has begun; then the answer is cut.
 func (s *Server) queryMetrics(c echo.Context) error {
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)

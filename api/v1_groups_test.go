@@ -214,8 +214,9 @@ func TestPagesOfJobs(t *testing.T) {
 			want[job]++
 		}
 	}
-	v := &v1{Server: newServer(t, &fakeGateway{groups: groups}, api.Options{}), t: t}
-	for _, limit := range []string{"1", "2", "3", "7", "100"} {
+	gateway, hurried := &fakeGateway{groups: groups}, &fakeGateway{groups: groups, jobRuns: 2}
+	for limit, g := range map[string]*fakeGateway{"1": gateway, "2": gateway, "3": hurried, "7": gateway, "8": hurried, "100": gateway} {
+		v := &v1{Server: newServer(t, g, api.Options{}), t: t}
 		got := pages[jobAnswer](t, v, "jobs", "limit", limit)
 		if names := show(got, func(j jobAnswer) string { return j.Job }); names != "a b b. ba bb c Ä" {
 			t.Errorf("limit=%s: the jobs are %s", limit, names)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -31,10 +30,6 @@ type jobRuns struct {
 	MedianGapSeconds *float64 `json:"median_gap_seconds"` // null for less than two runs
 }
 
-// defaultJobs is how many jobs are on a page unless it says so. What the history
-// has of each of them is looked for in all of its partitions.
-const defaultJobs = 50
-
 // job is a job with what its groups have in common.
 type job struct {
 	name     string
@@ -45,7 +40,7 @@ type job struct {
 // jobList answers with the jobs that have groups, by name.
 func (s *Server) jobList(c echo.Context) error {
 	p := readParameters(c)
-	limit := p.limit(defaultJobs, maxLimit)
+	limit := p.limit(defaultLimit, maxLimit)
 	cursor := cursorOf(p, query.ParseJobCursor)
 	if p.err != nil {
 		return p.err
@@ -63,24 +58,22 @@ func (s *Server) jobList(c echo.Context) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	var next fmt.Stringer
-	if len(jobs) > limit {
-		jobs = jobs[:limit]
-		next = query.JobCursor{Job: jobs[limit-1].name}
-	}
-	names := make([]string, len(jobs))
-	for i, j := range jobs {
-		names[i] = j.name
+	names := make([]string, min(len(jobs), limit))
+	for i := range names {
+		names[i] = jobs[i].name
 	}
 	runs, err := s.gateway.JobRuns(ctx, names)
 	if err != nil {
 		return err
 	}
-	rows := make([]jobRow, len(jobs))
-	for i, j := range jobs {
-		rows[i] = newJobRow(j, runs[i])
+	rows := make([]jobRow, len(runs))
+	for i := range runs {
+		rows[i] = newJobRow(jobs[i], runs[i])
 	}
-	return respond(c, rows, next)
+	if len(runs) == len(jobs) {
+		return respond(c, rows, nil)
+	}
+	return respond(c, rows, query.JobCursor{Job: names[len(runs)-1]})
 }
 
 func newJobRow(j *job, r repository.JobRuns) jobRow {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -129,16 +132,22 @@ func pages[T any](t testing.TB, v *v1, path string, parameters ...string) []T {
 }
 
 // openAPI is the description of the API.
-var openAPI = sync.OnceValues(func() (routers.Router, error) {
-	for _, text := range []string{"application/openmetrics-text", "application/jsonl"} {
-		openapi3filter.RegisterBodyDecoder(text, openapi3filter.FileBodyDecoder)
-	}
+var openAPI = sync.OnceValues(func() (*openapi3.T, error) {
 	loader := openapi3.NewLoader()
 	doc, err := loader.LoadFromFile("../docs/openapi.yaml")
 	if err != nil {
 		return nil, err
 	}
-	if err := doc.Validate(loader.Context); err != nil {
+	return doc, doc.Validate(loader.Context)
+})
+
+// openAPIRouter finds what it says of a request.
+var openAPIRouter = sync.OnceValues(func() (routers.Router, error) {
+	for _, text := range []string{"application/openmetrics-text", "application/jsonl"} {
+		openapi3filter.RegisterBodyDecoder(text, openapi3filter.FileBodyDecoder)
+	}
+	doc, err := openAPI()
+	if err != nil {
 		return nil, err
 	}
 	return legacy.NewRouter(doc)
@@ -147,7 +156,7 @@ var openAPI = sync.OnceValues(func() (routers.Router, error) {
 // checkOpenAPI checks that an answer is one that docs/openapi.yaml has.
 func checkOpenAPI(t testing.TB, method, target string, w *httptest.ResponseRecorder) {
 	t.Helper()
-	router, err := openAPI()
+	router, err := openAPIRouter()
 	if err != nil {
 		t.Fatalf("docs/openapi.yaml: %v", err)
 	}
@@ -162,6 +171,34 @@ func checkOpenAPI(t testing.TB, method, target string, w *httptest.ResponseRecor
 		Options: &openapi3filter.Options{IncludeResponseStatus: true},
 	}); err != nil {
 		t.Errorf("%s %s is not as in docs/openapi.yaml: %v", method, target, err)
+	}
+}
+
+// TestDescriptionHasAllRoutes protects those who read the description: it leaves
+// out nothing that is served, and promises nothing that is not.
+func TestDescriptionHasAllRoutes(t *testing.T) {
+	t.Parallel()
+	doc, err := openAPI()
+	if err != nil {
+		t.Fatalf("docs/openapi.yaml: %v", err)
+	}
+	const base = "/api/v1"
+	var described, served []string
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			described = append(described, method+" "+base+path)
+		}
+	}
+	parameter := regexp.MustCompile(`:(\w+)`)
+	for _, r := range newServer(t, &fakeGateway{}, api.Options{EnableAdminAPI: true}).Routes() {
+		if strings.HasPrefix(r.Path, "/api/") && r.Method != http.MethodOptions {
+			served = append(served, r.Method+" "+parameter.ReplaceAllString(r.Path, "{$1}"))
+		}
+	}
+	slices.Sort(described)
+	slices.Sort(served)
+	if !slices.Equal(described, served) {
+		t.Errorf("docs/openapi.yaml has\n%s\nserved are\n%s", strings.Join(described, "\n"), strings.Join(served, "\n"))
 	}
 }
 

@@ -33,22 +33,31 @@ const (
 	// lastRows is how many rows of a job are looked at for that, since each run may
 	// have a start.
 	lastRows = 2 * statisticRuns
+	// jobsAtOnce is for how many jobs there is always time.
+	jobsAtOnce = 25
 	// startedWithin is for how long a run may go on after its start.
 	startedWithin = time.Hour
 )
 
-// JobRuns returns what the history has of the jobs, in their order.
+// JobRuns returns what the history has of the jobs, in their order: of the first of
+// them only if it takes long.
 func (r *Repository) JobRuns(ctx context.Context, jobs []string) ([]JobRuns, error) {
 	if err := r.begun(ctx); err != nil {
 		return nil, err
 	}
-	runs, err := r.store.LastRuns(ctx, jobs, lastRows)
-	if err != nil {
-		return nil, err
-	}
-	of := make([]JobRuns, len(jobs))
-	for i := range runs {
-		of[i] = statistics(runs[i])
+	of := make([]JobRuns, 0, len(jobs))
+	pace := newPace()
+	for some := range slices.Chunk(jobs, jobsAtOnce) {
+		runs, err := r.store.LastRuns(ctx, some, lastRows)
+		if err != nil {
+			return nil, err
+		}
+		for i := range runs {
+			of = append(of, statistics(runs[i]))
+		}
+		if !pace.hasTime() {
+			break
+		}
 	}
 	return of, nil
 }

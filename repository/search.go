@@ -93,9 +93,24 @@ type HistoryPage struct {
 // become larger as long as nothing is found.
 const (
 	searchTime = 20 * time.Millisecond
-	firstStep  = 100
-	lastStep   = 500
+	firstStep  = 128
+	lastStep   = 256
 )
+
+// pace is that of the steps in which something is looked for.
+type pace struct{ begun, last time.Time }
+
+func newPace() *pace {
+	now := time.Now()
+	return &pace{now, now}
+}
+
+// hasTime reports, after a step, whether there is time for another one like it.
+func (p *pace) hasTime() bool {
+	took := time.Since(p.last)
+	p.last = p.last.Add(took)
+	return p.last.Add(took).Sub(p.begun) < searchTime
+}
 
 // Search passes rows to use, which returns how much of q.Limit each takes: 0 for
 // one that is not wanted. It returns those that are: q.Limit, and fewer, or even
@@ -105,7 +120,7 @@ func (r *Repository) Search(ctx context.Context, q HistoryQuery, use func(*Histo
 		return HistoryPage{}, err
 	}
 	filter := filterOf(&q)
-	room, begun := q.Limit, time.Now()
+	room, pace := q.Limit, newPace()
 	q.Limit = min(room+1, firstStep) // one more tells whether there are more
 	var page HistoryPage
 	for {
@@ -129,7 +144,7 @@ func (r *Repository) Search(ctx context.Context, q HistoryQuery, use func(*Histo
 		if !more {
 			return page, nil
 		}
-		if time.Since(begun) > searchTime {
+		if !pace.hasTime() {
 			page.Next = &q.After
 			return page, nil
 		}

@@ -97,18 +97,35 @@ COMMENT ON COLUMN failed_runs.request_id IS 'As in job_runs.';
 COMMENT ON COLUMN failed_runs.success IS 'false.';
 
 -- A push that starts a run is not one, or half of the gaps would be the time
--- that runs take.
+-- that runs take. Where a job has few groups, an index leads to the last runs of
+-- each; where it has many, that would be to read the others' again and again, and
+-- all that the job ever did is read once.
 CREATE VIEW overdue_jobs AS
-SELECT g.job, g.labels, r.last_push, r.median_gap, now() - r.last_push AS silent_for, r.runs
-FROM push_group g
+SELECT j.job, g.labels, r.last_push, r.median_gap, now() - r.last_push AS silent_for, r.runs
+FROM (SELECT job, count(*) FROM push_group GROUP BY job) j (job, groups)
 CROSS JOIN LATERAL (
-    SELECT max(at), percentile_cont(0.5) WITHIN GROUP (ORDER BY gap), count(*)
-    FROM (SELECT at, at - lag(at) OVER (ORDER BY at, seq)
-          FROM (SELECT at, seq FROM job_runs
-                WHERE hashtextextended(job, 0) = hashtextextended(g.job, 0) AND labels = g.labels
-                  AND (success IS NOT false OR state = 'failed')
-                ORDER BY at DESC, seq DESC LIMIT 10) runs) gaps (at, gap)
-) r (last_push, median_gap, runs)
+    WITH runs AS NOT MATERIALIZED (
+        SELECT key, at, seq FROM push_history h
+        WHERE hashtextextended(h.job, 0) = hashtextextended(j.job, 0) AND h.job = j.job
+          AND h.outcome = 'accepted' AND h.method IN ('PUT', 'POST')
+          AND (h.success IS NOT false OR NOT EXISTS (
+              SELECT FROM push_history n
+              WHERE hashtextextended(n.job, 0) = hashtextextended(h.job, 0) AND n.key = h.key AND n.success
+                AND n.at >= h.at AND n.at <= h.at + interval '1 hour' AND n.seq > h.seq))
+    ), last_runs AS (
+        SELECT l.key, l.at, l.seq
+        FROM push_group g CROSS JOIN LATERAL (SELECT * FROM runs WHERE key = g.key ORDER BY at DESC, seq DESC LIMIT 10) l
+        WHERE j.groups <= 30 AND hashtextextended(g.job, 0) = hashtextextended(j.job, 0) AND g.job = j.job
+        UNION ALL
+        SELECT l.key, l.at, l.seq
+        FROM (SELECT *, row_number() OVER (PARTITION BY key ORDER BY at DESC, seq DESC) AS n FROM runs) l
+        WHERE j.groups > 30 AND l.n <= 10
+    )
+    SELECT key, max(at), percentile_cont(0.5) WITHIN GROUP (ORDER BY gap), count(*)
+    FROM (SELECT key, at, at - lag(at) OVER (PARTITION BY key ORDER BY at, seq) FROM last_runs) gaps (key, at, gap)
+    GROUP BY key
+) r (key, last_push, median_gap, runs)
+CROSS JOIN LATERAL (SELECT labels FROM push_group WHERE key = r.key LIMIT 1) g -- no join, for which all groups would be read
 WHERE r.runs >= 5 AND now() - r.last_push > 3 * r.median_gap;
 
 COMMENT ON VIEW overdue_jobs IS 'The groups that have been silent for more than three times the median gap between their last ten runs, if there were five or more.';

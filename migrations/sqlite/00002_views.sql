@@ -90,27 +90,42 @@ CREATE VIEW overdue_jobs (
     silent_for, -- how many seconds ago the last run was pushed
     runs        -- how many runs were looked at: 5 to 10
 ) AS
-WITH runs AS (
+WITH jobs AS (
+    SELECT job, count(*) AS groups FROM push_group GROUP BY job
+), runs AS (
     -- A push that starts a run is not one, or half of the gaps would be the time
-    -- that runs take.
-    SELECT g.key, g.job, g.labels, h.seq, h.at
-    FROM push_group g CROSS JOIN push_history h
-    WHERE h.seq IN (SELECT r.seq FROM job_runs r
+    -- that runs take. Where a job has few groups, an index leads to the last runs
+    -- of each; where it has many, that would be to read the others' again and
+    -- again, and all that the job ever did is read once.
+    SELECT g.key, h.seq, h.at
+    FROM jobs j CROSS JOIN push_group g ON g.job = j.job CROSS JOIN push_history h
+    WHERE j.groups <= 30
+      AND h.seq IN (SELECT r.seq FROM job_runs r
                     WHERE r.job = g.job AND r.labels = g.labels AND (r.success IS NOT 0 OR r.state = 'failed')
                     ORDER BY r.at DESC, r.seq DESC LIMIT 10)
+    UNION ALL
+    SELECT key, seq, at
+    FROM (SELECT h.key, h.seq, h.at, row_number() OVER (PARTITION BY h.key ORDER BY h.at DESC, h.seq DESC) AS n
+          FROM jobs j CROSS JOIN push_history h ON h.job = j.job
+          WHERE j.groups > 30 AND h.outcome = 'accepted' AND h.method IN ('PUT', 'POST')
+            AND (h.success IS NOT 0 OR (SELECT r.state FROM job_runs r WHERE r.seq = h.seq) = 'failed'))
+    WHERE n <= 10
 ), gaps AS (
-    SELECT key, job, labels, at, round(86400 * (julianday(at) - julianday(lag(at) OVER (PARTITION BY key ORDER BY at, seq))), 3) AS gap
+    SELECT key, at, round(86400 * (julianday(at) - julianday(lag(at) OVER (PARTITION BY key ORDER BY at, seq))), 3) AS gap
     FROM runs
 ), ranked AS (
-    SELECT key, job, labels, gap, max(at) OVER (PARTITION BY key) AS last_push, count(*) OVER (PARTITION BY key) AS runs,
+    SELECT key, gap, max(at) OVER (PARTITION BY key) AS last_push, count(*) OVER (PARTITION BY key) AS runs,
            row_number() OVER (PARTITION BY key ORDER BY gap) - 1 AS rank -- from 1: the first has no gap, and is 0
     FROM gaps
+), medians AS (
+    SELECT key, last_push, avg(gap) AS median_gap, round(86400 * (julianday('now') - julianday(last_push)), 3) AS silent_for, runs
+    FROM ranked
+    WHERE runs >= 5 AND rank IN (runs / 2, (runs + 1) / 2)
+    GROUP BY key
 )
-SELECT job, labels, last_push, avg(gap), round(86400 * (julianday('now') - julianday(last_push)), 3), runs
-FROM ranked
-WHERE runs >= 5 AND rank IN (runs / 2, (runs + 1) / 2)
-GROUP BY key
-HAVING 86400 * (julianday('now') - julianday(last_push)) > 3 * avg(gap);
+SELECT g.job, g.labels, m.last_push, m.median_gap, m.silent_for, m.runs
+FROM medians m CROSS JOIN push_group g ON g.key = m.key
+WHERE m.silent_for > 3 * m.median_gap;
 
 CREATE VIEW rejected_pushes (
     -- A row for each push that was rejected.

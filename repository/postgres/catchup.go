@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
@@ -226,41 +225,4 @@ func (r *groupRow) group(d *rows.Decoder) (exposition.Group, error) {
 		g.PushFailureTime = *r.pushFailedAt
 	}
 	return g, nil
-}
-
-// Groups implements repository.Store.
-func (s *Store) Groups(ctx context.Context, yield func(exposition.Group) error) error {
-	conn, err := s.reader(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Release()
-	found, err := conn.Query(ctx, `SELECT `+groupColumns+` FROM push_group g ORDER BY g.key`)
-	if err != nil {
-		return wrap(err)
-	}
-	var row groupRow
-	var yieldErr error
-	_, err = pgx.ForEachRow(found, row.targets(), func() error {
-		g, err := row.group(new(rows.Decoder))
-		if err != nil {
-			s.reportUnreadable(row.key, err)
-			return nil
-		}
-		yieldErr = yield(g)
-		return yieldErr
-	})
-	if yieldErr != nil {
-		return yieldErr
-	}
-	return wrap(err)
-}
-
-// reader returns a connection to read at a client's pace. When those who have
-// one are slow, it does not wait for long.
-func (s *Store) reader(ctx context.Context) (*pgxpool.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	conn, err := s.readers.Acquire(ctx)
-	return conn, wrap(err)
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -116,30 +117,52 @@ func (s *Store) HistoryRow(ctx context.Context, seq int64) (row repository.Histo
 	return row, ok, err
 }
 
+// lastRuns returns the statement for the last rows of jobs, as many of each as it
+// says, between two times. PostgreSQL begins to read all partitions between them
+// for each job.
+func lastRuns(since, until string) string {
+	return `SELECT j.number - 1, r.outcome = 'accepted' AND r.method IN ('PUT', 'POST'), r.seq, r.at, r.key, r.success
+		FROM unnest($1::text[], $2::int[]) WITH ORDINALITY j (job, rows, number)
+		CROSS JOIN LATERAL (
+			SELECT outcome, method, seq, at, key, success FROM push_history h
+			WHERE hashtextextended(h.job, 0) = hashtextextended(j.job, 0) AND h.job = j.job AND h.at >= ` + since + ` AND h.at < ` + until + `
+			ORDER BY at DESC, seq DESC LIMIT j.rows) r`
+}
+
+// In most jobs the last rows are of the last days, and only of others older ones are
+// looked for.
+var lastRunsSQL = [...]string{
+	lastRuns(`now() - interval '2 days'`, `now() + interval '1 day'`),
+	lastRuns(`'-infinity'`, `now() - interval '2 days'`),
+}
+
 // LastRuns implements repository.Store.
 func (s *Store) LastRuns(ctx context.Context, jobs []string, n int) ([][]repository.Run, error) {
-	of := make([][]repository.Run, len(jobs))
+	of, missing := make([][]repository.Run, len(jobs)), slices.Repeat([]int{n}, len(jobs))
 	err := s.search(ctx, searchSettings+inOrder, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT j.number - 1, r.seq, r.at, r.key, r.success
-			FROM unnest($1::text[]) WITH ORDINALITY j (job, number)
-			CROSS JOIN LATERAL (
-				SELECT seq, at, key, success, method, outcome FROM push_history h
-				WHERE hashtextextended(h.job, 0) = hashtextextended(j.job, 0) AND h.job = j.job
-					AND h.at < now() + interval '1 day' -- leaves out the partitions of days to come
-				ORDER BY at DESC, seq DESC LIMIT $2::int) r
-			WHERE r.outcome = 'accepted' AND r.method IN ('PUT', 'POST')`, jobs, n)
-		if err != nil {
-			return wrap(err)
+		for _, sql := range lastRunsSQL {
+			if !slices.ContainsFunc(missing, func(n int) bool { return n > 0 }) {
+				return nil
+			}
+			rows, err := tx.Query(ctx, sql, jobs, missing)
+			if err != nil {
+				return wrap(err)
+			}
+			var job int
+			var isRun bool
+			var run repository.Run
+			var key []byte
+			if _, err := pgx.ForEachRow(rows, []any{&job, &isRun, &run.Seq, &run.At, &key, &run.Success}, func() error {
+				missing[job]--
+				if run.Group = exposition.Digest(key); isRun {
+					of[job] = append(of[job], run)
+				}
+				return nil
+			}); err != nil {
+				return wrap(err)
+			}
 		}
-		var job int
-		var run repository.Run
-		var key []byte
-		_, err = pgx.ForEachRow(rows, []any{&job, &run.Seq, &run.At, &key, &run.Success}, func() error {
-			run.Group = exposition.Digest(key)
-			of[job] = append(of[job], run)
-			return nil
-		})
-		return wrap(err)
+		return nil
 	})
 	return of, err
 }

@@ -289,6 +289,39 @@ func testReadersStop(t *testing.T, r *replica) {
 	r.put("m 2\n", "job/a") // nothing is left locked
 }
 
+// testSlowReaders protects pages of the API from clients that take all groups at
+// a kilobyte a second.
+func testSlowReaders(t *testing.T, r *replica) {
+	r.put("m 1\n", "job/a", "job/b")
+	const slow = 4
+	began, goOn, ended := make(chan struct{}, slow), make(chan struct{}), make(chan error, slow)
+	for range slow {
+		go func() {
+			n := 0
+			ended <- r.Groups(t.Context(), func(exposition.Group) error {
+				if n++; n == 1 {
+					began <- struct{}{}
+				}
+				select {
+				case <-goOn:
+				case <-t.Context().Done():
+				}
+				return nil
+			})
+		}()
+	}
+	for range slow {
+		receive(t, began)
+	}
+	if rows, _, err := r.FindHistory(t.Context(), repository.HistoryQuery{Limit: 10}); err != nil || len(rows) != 2 {
+		t.Errorf("a page beside slow readers has %d rows, want 2: %v", len(rows), err)
+	}
+	close(goOn)
+	for range slow {
+		must(t, receive(t, ended))
+	}
+}
+
 func testTimes(t *testing.T, r *replica) {
 	var last time.Time
 	for i := range 20 {

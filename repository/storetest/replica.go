@@ -167,6 +167,17 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// receive waits for a value.
+func receive[T any](t testing.TB, values <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-values:
+	case <-time.After(time.Minute):
+		t.Fatal("nothing has come for a minute")
+	}
+	return v
+}
+
 // soon is a deadline that a busy machine keeps, too.
 func soon() time.Time { return time.Now().Add(2 * time.Minute) }
 

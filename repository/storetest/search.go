@@ -107,6 +107,62 @@ func collect(t testing.TB, r *replica, q repository.HistoryQuery) (numbers strin
 	return strings.Join(all, " "), pages
 }
 
+// testStablePages protects those who go from page to page, of the history and of
+// groups, from what others push meanwhile: nothing is missing or there twice.
+func testStablePages(t *testing.T, r *replica) {
+	const groups = 300
+	var paths []string
+	for i := range groups {
+		paths = append(paths, fmt.Sprintf("job/old/i/%d", i))
+	}
+	r.put("m 1\n", paths...)
+	goOn, pushed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-goOn:
+				pushed <- nil
+				return
+			default:
+			}
+			if err := r.Commit(t.Context(), r.request(repository.Post, "m 1\n", fmt.Sprintf("job/new/i/%d", i), paths[i%groups])); err != nil {
+				pushed <- err
+				return
+			}
+		}
+	}()
+	for _, oldestFirst := range []bool{false, true} {
+		seen := map[int64]int{}
+		q := repository.HistoryQuery{Limit: 7, OldestFirst: oldestFirst}
+		for more := true; more && (!oldestFirst || len(seen) < groups); {
+			rows, again, err := r.FindHistory(t.Context(), q)
+			must(t, err)
+			for _, row := range rows {
+				seen[row.Seq]++
+				q.After = repository.Place{At: row.At, Seq: row.Seq}
+			}
+			more = again
+		}
+		for seq := range int64(groups) {
+			if n := seen[seq+1]; n != 1 {
+				t.Errorf("row %d is on %d pages", seq+1, n)
+			}
+		}
+	}
+	seen := map[string]int{}
+	must(t, r.Groups(t.Context(), func(g exposition.Group) error {
+		seen[g.Key.Map()["job"]+g.Key.Map()["i"]]++
+		return nil
+	}))
+	close(goOn)
+	must(t, receive(t, pushed))
+	for i := range groups {
+		if n := seen[fmt.Sprint("old", i)]; n != 1 {
+			t.Errorf("group %d is there %d times", i, n)
+		}
+	}
+}
+
 func testFindLargeRows(t *testing.T, r *replica) {
 	rows := searchRows(t)
 	for i := range rows {
@@ -174,6 +230,21 @@ func testLastRuns(t *testing.T, r *replica) {
 		}
 		if got := strings.Join(got, "|"); got != want {
 			t.Errorf("of the last %d rows, the runs of b, a and c are %s, want %s", n, got, want)
+		}
+	}
+	now := time.Now()
+	var late []repository.HistoryRow
+	for i, hours := range []time.Duration{100, 60, 30, 1} { // some of them long ago, so that they are in several partitions
+		row := rows[0]
+		row.Seq, row.At, row.Key, row.Commit = int64(100+i), now.Add(-hours*time.Hour).Truncate(time.Microsecond), key(t, "job/late"), uuid.New()
+		rows, late = append(rows, row), append(late, row)
+	}
+	must(t, r.AddHistory(t.Context(), late))
+	for n, want := range map[int]string{1: "103:false", 2: "103:false 102:false", 3: "103:false 102:false 101:false", 9: "103:false 102:false 101:false 100:false"} {
+		runs, err := r.LastRuns(t.Context(), []string{"c", "late"}, n)
+		must(t, err)
+		if got := show(runs[1]); len(runs[0]) > 0 || got != want {
+			t.Errorf("the last %d runs of late are %s, want %s", n, got, want)
 		}
 	}
 	if runs, err := r.LastRuns(t.Context(), nil, 10); len(runs) != 0 || err != nil {

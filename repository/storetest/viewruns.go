@@ -122,25 +122,8 @@ func testOverdue(t *testing.T, v *views) {
 		{"starts are no runs", "starts", []time.Duration{-28 * hour, -24 * hour, -20 * hour, -16 * hour, -12 * hour}, ""},
 		{"starts are no runs, silent for longer", "starts2", []time.Duration{-33 * hour, -29 * hour, -25 * hour, -21 * hour, -17 * hour}, "14400 5"},
 	} {
-		var pushes []pushed
-		for _, ago := range test.ago {
-			path := "job/" + test.job + "/i/1"
-			if ago < 0 {
-				pushes = append(pushes, pushed{-ago, "PUT", path, "success 0\n", ""})
-				ago = -ago - time.Minute
-			}
-			pushes = append(pushes, pushed{ago, "PUT", path, "success 1\n", ""},
-				pushed{ago, "PUT", "job/" + test.job + "/i/2", "success 1\n", ""}, pushed{ago - time.Minute, "PUT", path, "success 1\n", "rejected"})
-		}
-		v.add(pushes...)
-		c := v.request(repository.Put, "success 1\n", "job/"+test.job+"/i/1")
-		c.History = nil
-		must(t, v.Commit(t.Context(), c))
-		var want []string
-		if test.want != "" {
-			want = []string{fmt.Sprintf(`%[1]s {"i":"1","job":"%[1]s"} %s`, test.job, test.want)}
-		}
-		v.expectRows(test.name, "SELECT job, labels, median_gap, runs FROM overdue_jobs WHERE job = '"+test.job+"'", want...)
+		v.expectOverdue(test.name, test.job, test.ago, test.want, 0)
+		v.expectOverdue(test.name+", in a job of many groups", test.job+"_of_many", test.ago, test.want, 40)
 	}
 	v.expectRows("when that was", "SELECT last_push FROM overdue_jobs WHERE job = 'late'", cell(v.now.Add(-4*hour)))
 	for _, cells := range v.query(t, "SELECT silent_for FROM overdue_jobs WHERE job = 'late'") {
@@ -150,4 +133,33 @@ func testOverdue(t *testing.T, v *views) {
 	}
 	v.deleteAll("")
 	v.expectRows("groups that are gone are not missed", "SELECT job FROM overdue_jobs")
+}
+
+// expectOverdue pushes to a group of a job that has some others, too, which is no
+// run of theirs, and looks for it among those that are overdue.
+func (v *views) expectOverdue(name, job string, ago []time.Duration, want string, others int) {
+	v.t.Helper()
+	path := "job/" + job + "/i/1"
+	var pushes []pushed
+	for _, ago := range ago {
+		if ago < 0 {
+			pushes = append(pushes, pushed{-ago, "PUT", path, "success 0\n", ""})
+			ago = -ago - time.Minute
+		}
+		pushes = append(pushes, pushed{ago, "PUT", path, "success 1\n", ""},
+			pushed{ago, "PUT", "job/" + job + "/i/gone", "success 1\n", ""}, pushed{ago - time.Minute, "PUT", path, "success 1\n", "rejected"})
+	}
+	v.add(pushes...)
+	paths := []string{path}
+	for i := range others {
+		paths = append(paths, fmt.Sprintf("job/%s/i/other%d", job, i))
+	}
+	c := v.request(repository.Put, "success 1\n", paths...)
+	c.History = nil
+	must(v.t, v.Commit(v.t.Context(), c))
+	var rows []string
+	if want != "" {
+		rows = []string{fmt.Sprintf(`%[1]s {"i":"1","job":"%[1]s"} %s`, job, want)}
+	}
+	v.expectRows(name, "SELECT job, labels, median_gap, runs FROM overdue_jobs WHERE job = '"+job+"'", rows...)
 }
