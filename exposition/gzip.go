@@ -139,15 +139,15 @@ type blocks struct {
 }
 
 func newBlocks(c *deflateCode, q sequence, forms []*deflated) *blocks {
-	size := len(gzipHeader) + 2*c.headerSize()/8
+	size := c.headerSize() // in bits
 	for i, f := range forms {
-		size += (f.head.size + f.rest.size) / 8
+		size += f.head.size + f.rest.size
 		if f.rest.stored {
-			size += len(q[i].text) + c.headerSize()/8
+			size += 8*len(q[i].text) + 2*c.headerSize()
 		}
 	}
 	b := &blocks{code: c}
-	b.bytes = append(make([]byte, 0, size), gzipHeader...)
+	b.bytes = append(make([]byte, 0, size/8+64), gzipHeader...)
 	return b
 }
 
