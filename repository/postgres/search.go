@@ -41,6 +41,7 @@ func (s *Store) FindHistory(ctx context.Context, q repository.HistoryQuery) (fou
 const (
 	searchSettings = `SET LOCAL jit = off`
 	inOrder        = `; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off`
+	plannedOnce    = `; SET LOCAL plan_cache_mode = force_generic_plan` // planning takes longer than a few jobs
 )
 
 // search calls f with a transaction with these settings, which is rolled back.
@@ -139,7 +140,7 @@ var lastRunsSQL = [...]string{
 // LastRuns implements repository.Store.
 func (s *Store) LastRuns(ctx context.Context, jobs []string, n int) ([][]repository.Run, error) {
 	of, missing := make([][]repository.Run, len(jobs)), slices.Repeat([]int{n}, len(jobs))
-	err := s.search(ctx, searchSettings+inOrder, func(tx pgx.Tx) error {
+	err := s.search(ctx, searchSettings+inOrder+plannedOnce, func(tx pgx.Tx) error {
 		for _, sql := range lastRunsSQL {
 			if !slices.ContainsFunc(missing, func(n int) bool { return n > 0 }) {
 				return nil

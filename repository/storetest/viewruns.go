@@ -123,7 +123,7 @@ func testOverdue(t *testing.T, v *views) {
 		{"starts are no runs, silent for longer", "starts2", []time.Duration{-33 * hour, -29 * hour, -25 * hour, -21 * hour, -17 * hour}, "14400 5"},
 	} {
 		v.expectOverdue(test.name, test.job, test.ago, test.want, 0)
-		v.expectOverdue(test.name+", in a job of many groups", test.job+"_of_many", test.ago, test.want, 40)
+		v.expectOverdue(test.name+", in a job of many groups", test.job+"_of_many", test.ago, test.want, 31)
 	}
 	v.expectRows("when that was", "SELECT last_push FROM overdue_jobs WHERE job = 'late'", cell(v.now.Add(-4*hour)))
 	for _, cells := range v.query(t, "SELECT silent_for FROM overdue_jobs WHERE job = 'late'") {
