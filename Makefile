@@ -19,7 +19,8 @@ BUILD    = Version=$(VERSION:v%=%) \
            BuildDate=$(shell $(GIT) show -s --format=%cd --date=format:%Y%m%d-%H:%M:%S 2>/dev/null)
 
 # Many tests wait, for Prometheus above all: more of them than there are cores.
-TESTFLAGS = -race -shuffle=on -count=1 -parallel=4 -timeout=20m
+# Without the profile, or all packages would be compiled once more for cmd.
+TESTFLAGS = -pgo=off -race -shuffle=on -count=1 -parallel=4 -timeout=20m
 
 .PHONY: help
 help: ## List the targets
@@ -80,6 +81,10 @@ bench: build ## Measure it beside Pushgateway, for 45 minutes (ARGS=-quick: five
 .PHONY: bench-history
 bench-history: build ## Measure pushes, scrapes and queries with 10 million rows of history (ARGS="-history ROWS")
 	@scripts/bench.sh -sections history $(ARGS)
+
+.PHONY: profile
+profile: build ## Make the compiler's profile anew, on PostgreSQL under load: cmd/sqlpushgateway/default.pgo
+	@scripts/bench.sh -sections profile $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)

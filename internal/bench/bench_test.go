@@ -193,8 +193,8 @@ func TestOptions(t *testing.T) {
 		t.Errorf("sections %v, %d rounds, %v", o.sections, o.plan.rounds, err)
 	}
 	o, err = parseOptions(nil)
-	if err != nil || len(o.sections) != len(sections())-2 || o.plan.rounds != 5 {
-		t.Errorf("%d sections, %d rounds, %v; want all but soak and history", len(o.sections), o.plan.rounds, err)
+	if err != nil || len(o.sections) != len(sections())-3 || o.plan.rounds != 5 {
+		t.Errorf("%d sections, %d rounds, %v; want all but soak, history and profile", len(o.sections), o.plan.rounds, err)
 	}
 	for _, args := range [][]string{{"-sections", "pull"}, {"quick"}, {"-history", "0"}, {"-history-groups", "100"}} {
 		if _, err := parseOptions(args); err == nil {

@@ -48,6 +48,7 @@ func sections() []section {
 		{name: "start", heading: "Start", run: (*bench).startSection},
 		{name: "soak", heading: "Memory over time", run: (*bench).soakSection, extra: true},
 		{name: "history", heading: "A long history", run: (*bench).historySection, extra: true},
+		{name: "profile", heading: "A profile", run: (*bench).profileSection, extra: true},
 	}
 }
 
@@ -134,11 +135,12 @@ func parseOptions(args []string) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "Measure once, shortly, and with fewer groups.")
 	gateway := flags.String("gateway", "bin/sqlpushgateway", "`Path` of this gateway's program.")
-	list := flags.String("sections", strings.Join(usual, ","), "What to measure; "+strings.Join(extra, " and ")+" have to be asked for.")
+	list := flags.String("sections", strings.Join(usual, ","), "What to measure; "+strings.Join(extra, ", ")+" have to be asked for.")
 	soak := flags.Duration("soak", 30*time.Minute, "How long the section soak takes.")
 	var history historySize
 	flags.IntVar(&history.rows, "history", 10_000_000, "How many rows the history of the section history has.")
 	flags.IntVar(&history.groups, "history-groups", 100_000, "How many groups its queries look through.")
+	profile := flags.String("profile", "cmd/sqlpushgateway/default.pgo", "`Path` of what the section profile writes.")
 	charts := flags.String("charts", "", "`Folder` to draw pushes.svg and scrapes.svg into.")
 	rounds := flags.Int("rounds", 0, "How often each figure is measured (5, or 1 with -quick).")
 	if err := flags.Parse(args); err != nil {
@@ -148,7 +150,7 @@ func parseOptions(args []string) (options, error) {
 		return options{}, fmt.Errorf("unexpected argument %q: see -help", flags.Arg(0))
 	}
 	o := options{plan: newPlan(*quick), gateway: *gateway, charts: *charts}
-	o.plan.soak, o.plan.history = *soak, history
+	o.plan.soak, o.plan.history, o.plan.profile = *soak, history, *profile
 	if *rounds > 0 {
 		o.plan.rounds = *rounds
 	}

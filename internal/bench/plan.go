@@ -18,6 +18,7 @@ type plan struct {
 	besideScrapers time.Duration // of each load beside scrapers
 	soak           time.Duration
 	history        historySize
+	profile        string
 }
 
 // slow is from how many groups on Pushgateway, which reads all of them for each
