@@ -91,7 +91,7 @@ CREATE VIEW overdue_jobs (
     runs        -- how many runs were looked at: 5 to 10
 ) AS
 WITH jobs AS (
-    SELECT job, count(*) AS groups FROM push_group GROUP BY job
+    SELECT g.job, count(*) AS groups FROM push_group g GROUP BY g.job
 ), runs AS (
     -- A push that starts a run is not one, or half of the gaps would be the time
     -- that runs take. Where a job has few groups, an index leads to the last runs
