@@ -233,15 +233,20 @@ func (b *batch) fragment(g *group, f *Family) member {
 		b.rendered = appendText(b.rendered, f, &g.key)
 	}
 	p.text = append(p.text, edit{m.meta, g, p.textMemory.put(b.rendered)})
-	if !s.hasProto {
-		return m
+	switch {
+	case s.hasProto && silent:
+		p.proto = append(p.proto, edit{m.meta, g, p.protoMemory.put(nil)})
+	case s.hasProto:
+		b.protoFragment(m.meta, g, f)
 	}
-	b.rendered = b.rendered[:0]
-	if !silent {
-		b.rendered = appendProto(b.rendered, f, &g.key)
-	}
-	p.proto = append(p.proto, edit{m.meta, g, p.protoMemory.put(b.rendered)})
 	return m
+}
+
+// protoFragment renders a family of a group as protobuf.
+func (b *batch) protoFragment(m *meta, g *group, f *Family) {
+	p := b.state.touch(m.family)
+	b.rendered = appendProto(b.rendered[:0], f, &g.key)
+	p.proto = append(p.proto, edit{m, g, p.protoMemory.put(b.rendered)})
 }
 
 // share returns members, which belong to a batch, in memory that is shared with

@@ -268,6 +268,21 @@ func (k GroupingKey) Shape() string {
 	return strings.Join(names, separator)
 }
 
+// hasShape reports whether Shape would return the shape.
+func (k GroupingKey) hasShape(shape string) bool {
+	for i, l := range k.labels {
+		rest, ok := strings.CutPrefix(shape, l.Name)
+		if i < len(k.labels)-1 && ok {
+			rest, ok = strings.CutPrefix(rest, separator)
+		}
+		if !ok {
+			return false
+		}
+		shape = rest
+	}
+	return shape == ""
+}
+
 // FinalLabels appends to dst the labels with which a metric of the group is
 // exposed, sorted by name: its own, the key's (which win), and an empty
 // instance where neither has one.

@@ -191,6 +191,32 @@ func checkWithLayout(t *testing.T, known, data string) bool {
 	return packed
 }
 
+func TestGroupsArePackedOnlyWithTheLabelNamesOfTheLayout(t *testing.T) {
+	t.Parallel()
+	json := []byte(`{"m":{"type":"gauge","metrics":[{"labels":{},"value":"1"}]}}`)
+	for _, test := range []struct {
+		key    []string
+		packed bool
+	}{
+		{[]string{"job", "b", "x", "2"}, true},
+		{[]string{"job", "b"}, false},
+		{[]string{"job", "b", "y", "2"}, false},
+		{[]string{"job", "b", "x", "2", "y", "2"}, false},
+		{[]string{"job", "b", "xy", "2"}, false},
+	} {
+		decoder := Decoder{Layouts: &Layouts{}}
+		first, second := Group{Key: testKey(t, "job", "a", "x", "1")}, Group{Key: testKey(t, test.key...)}
+		for _, g := range []*Group{&first, &second} {
+			if err := decoder.DecodeGroup(g, json); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if packed := second.packed.layout != nil; packed != test.packed {
+			t.Errorf("after %v, %v is packed: %t, want %t", first.Key, second.Key, packed, test.packed)
+		}
+	}
+}
+
 func FuzzNumberWithLayout(f *testing.F) {
 	for _, n := range []string{"1", "-0", "0.25", "1e+06", "1234567", "1e-05", "NaN", "123456.7", "0.00001", "1.0", "1e+05", ".5", "1_0"} {
 		f.Add(n, n)

@@ -20,7 +20,7 @@ func (d *Decoder) DecodeGroup(g *Group, data []byte) (err error) {
 	}
 	candidates := d.Layouts.of(g.Key.Job())
 	for i, l := range candidates {
-		if l != nil && (i == 0 || l != candidates[0]) && d.pack(g, l, data) {
+		if l != nil && (i == 0 || l != candidates[0]) && g.Key.hasShape(l.shape) && d.pack(g, l, data) {
 			d.Layouts.hit(l)
 			return nil
 		}
@@ -71,7 +71,7 @@ type bindings struct {
 // takes reports whether a group that is packed with that layout, if any, needs
 // not be unpacked.
 func (s *State) takes(g *group, l *layout) bool {
-	return l != nil && !s.hasProto && len(g.job.shapes) == 1 && g.shape == l.shape
+	return l != nil && len(g.job.shapes) == 1
 }
 
 // bind returns the members of a group that has the layout.
@@ -122,6 +122,13 @@ func (b *batch) fill(st *step, content *Group, place int) {
 	for i := range members {
 		p := s.touch(members[i].meta.family)
 		p.templates = append(p.templates, templateEdit{uint32(place), uint32(i)})
+	}
+	if s.hasProto {
+		// The layout has no binary form: lengths stand before what they are of.
+		families := b.exposed(content)
+		for i := range families {
+			b.protoFragment(members[i].meta, st.group, &families[i])
+		}
 	}
 }
 

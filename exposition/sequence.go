@@ -9,7 +9,7 @@ import (
 
 // leafSize is the mean size of a leaf's text. A smaller one makes changes
 // cheaper, a larger one compresses better and takes less memory.
-const leafSize = 2 << 10
+const leafSize = 4 << 10
 
 // sequence is an exposition: what is rendered of each family in each group,
 // ordered by family name and grouping key, cut into leaves. It is immutable;

@@ -81,10 +81,11 @@ func (b *bench) scrapeGroups(ctx context.Context, all map[scrapeCell][]scraped, 
 	if _, err := c.scrape(textGzip); err != nil { // or the gateway would not wait for more
 		return err
 	}
-	encodings := []encoding{textGzip, protobufGzip, text}
-	for round := range b.plan.rounds {
-		progress("scrapes of %s groups, round %d of %d", thousands(groups), round+1, b.plan.rounds)
-		for _, e := range encodings {
+	// Protobuf comes last: from the first time on that somebody asks for it, a
+	// replica keeps it beside the text, and all changes cost more.
+	for _, e := range []encoding{textGzip, text, protobufGzip} {
+		for round := range b.plan.rounds {
+			progress("scrapes of %s groups, %s, round %d of %d", thousands(groups), e.name, round+1, b.plan.rounds)
 			original, err := b.scrapeOriginal(ctx, groups, e)
 			if err != nil {
 				return err
