@@ -241,3 +241,11 @@ func TestBrowse(t *testing.T) {
 		t.Errorf("a refused query says %v", err)
 	}
 }
+
+func TestProfileForgetsWhereTheProgramWas(t *testing.T) {
+	t.Parallel()
+	got := string(forgetFolder([]byte("\x14/home/a/bin/gateway2 /home/b/bin/gateway"), "/home/a/bin/gateway"))
+	if want := "\x14////////////gateway2 /home/b/bin/gateway"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -62,12 +66,35 @@ func saveProfile(ctx context.Context, g *process, path string) error {
 		return err
 	}
 	defer response.Body.Close()
-	profile, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
-	}
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("the gateway gives no profile: %s", response.Status)
 	}
-	return os.WriteFile(path, profile, 0o644)
+	unpacked, err := gzip.NewReader(response.Body)
+	if err != nil {
+		return err
+	}
+	profile, err := io.ReadAll(unpacked)
+	if err != nil {
+		return err
+	}
+	program, err := filepath.EvalSymlinks(fmt.Sprintf("/proc/%d/exe", g.pid()))
+	if err != nil {
+		return err
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write(forgetFolder(profile, program)); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return os.WriteFile(path, packed.Bytes(), 0o644)
+}
+
+// forgetFolder puts slashes in place of the folder that the program was in: lengths
+// stand before strings in a profile, and must stay.
+func forgetFolder(profile []byte, program string) []byte {
+	name := filepath.Base(program)
+	return bytes.ReplaceAll(profile, []byte(program), []byte(strings.Repeat("/", len(program)-len(name))+name))
 }
