@@ -75,7 +75,7 @@ soak: deps build ## Run all tests COUNT times (10), kills and outages for SOAK (
 	@scripts/bench.sh -sections soak -soak $(STEADY)
 
 .PHONY: bench
-bench: build ## Measure it beside Pushgateway, for 45 minutes (ARGS=-quick: five)
+bench: build ## Measure it beside Pushgateway, for half an hour (ARGS=-quick: five minutes)
 	@scripts/bench.sh $(ARGS)
 
 .PHONY: bench-history

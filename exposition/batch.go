@@ -162,7 +162,7 @@ func (s *State) touch(f *family) *pending {
 func (b *batch) render(st *step, content *Group, place int) {
 	g := st.group
 	switch {
-	case content != nil && b.state.takes(g, content.packed.layout):
+	case content != nil && g.staysPacked(content):
 		b.fill(st, content, place)
 	case content != nil:
 		families := b.exposed(content)

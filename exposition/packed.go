@@ -68,10 +68,10 @@ type bindings struct {
 	ofLast  []member
 }
 
-// takes reports whether a group that is packed with that layout, if any, needs
-// not be unpacked.
-func (s *State) takes(g *group, l *layout) bool {
-	return l != nil && len(g.job.shapes) == 1
+// staysPacked reports whether a group that is packed needs not be unpacked: in a
+// job of several shapes it may be the shadow of another one.
+func (g *group) staysPacked(content *Group) bool {
+	return content.packed.layout != nil && len(g.job.shapes) == 1
 }
 
 // bind returns the members of a group that has the layout.

@@ -141,6 +141,7 @@ func (f *follower) release(everything bool, groups, all int) {
 		select {
 		case <-time.After(time.Until(f.released.Add(releaseInterval))):
 		case <-f.base.Done():
+			return
 		}
 		debug.FreeOSMemory()
 		f.released = time.Now()
