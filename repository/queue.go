@@ -23,7 +23,9 @@ const (
 	// one must not hold up the others.
 	patience = 100 * time.Millisecond
 	// enough ops are worth a commit of their own beside the one in flight.
-	enough = 40
+	enough = 96
+	// maxGather bounds how long a commit waits for the clients of the one before.
+	maxGather = 10 * time.Millisecond
 )
 
 // op is a push, or the deletion of one group, on its way into a commit.
@@ -123,16 +125,23 @@ func (o *op) finish(err error) {
 
 // queue holds the ops that wait for a committer.
 type queue struct {
-	mu     sync.Mutex
-	ops    []*op
-	bytes  int
-	filled chan struct{} // has room for one token: "look at ops"
-	many   chan struct{} // likewise: "there are enough of them"
-	turn   chan struct{} // has a token while a commit is in flight
+	mu       sync.Mutex
+	ops      []*op
+	bytes    int
+	filled   chan struct{} // has room for one token: "look at ops"
+	many     chan struct{} // likewise: "there are enough of them"
+	gathered chan struct{} // likewise: "there are as many as awaited"
+	awaited  int           // how many ops are, or 0
+	turn     chan struct{} // has a token while a commit is in flight
+
+	// What the commit that had the last turn leaves to the next one.
+	expected    int       // ops that it answered, and those that waited then
+	gatherUntil time.Time // when those answered should have come again
 }
 
 func newQueue() *queue {
-	return &queue{filled: make(chan struct{}, 1), many: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
+	token := func() chan struct{} { return make(chan struct{}, 1) }
+	return &queue{filled: token(), many: token(), gathered: token(), turn: token()}
 }
 
 // put adds an op and reports whether there was room.
@@ -154,6 +163,9 @@ func (q *queue) wake() {
 	if len(q.ops) >= enough {
 		signal(q.many)
 	}
+	if q.awaited > 0 && len(q.ops) >= q.awaited {
+		signal(q.gathered)
+	}
 }
 
 func signal(c chan struct{}) {
@@ -173,21 +185,33 @@ func (q *queue) take(ctx context.Context) (ops []*op, done func()) {
 			return nil, nil
 		case <-q.filled:
 		}
-		done := q.awaitTurn(ctx)
-		if ops := q.pop(); len(ops) > 0 {
-			return ops, done
+		if !q.awaitTurn(ctx) {
+			if ops := q.pop(); len(ops) > 0 {
+				return ops, func() {}
+			}
+			continue
 		}
-		done()
+		q.gather(ctx)
+		if ops := q.pop(); len(ops) > 0 {
+			start := time.Now()
+			return ops, func() {
+				end := time.Now()
+				q.expected = min(len(ops)+q.len(), maxBatchOps)
+				q.gatherUntil = end.Add(min(end.Sub(start)/2, maxGather))
+				<-q.turn
+			}
+		}
+		<-q.turn
 	}
 }
 
-// awaitTurn returns at the end of the commit in flight, but waits no longer
-// than its patience, nor when enough wait.
-func (q *queue) awaitTurn(ctx context.Context) (done func()) {
-	done = func() { <-q.turn }
+// awaitTurn returns at the end of the commit in flight, and reports that it is
+// the caller's turn now; but it waits no longer than its patience, nor when
+// enough wait.
+func (q *queue) awaitTurn(ctx context.Context) bool {
 	select {
 	case q.turn <- struct{}{}:
-		return done
+		return true
 	default:
 	}
 	timer := time.NewTimer(patience)
@@ -195,7 +219,7 @@ func (q *queue) awaitTurn(ctx context.Context) (done func()) {
 	for {
 		select {
 		case q.turn <- struct{}{}:
-			return done
+			return true
 		case <-q.many:
 			if q.len() < enough { // others took them
 				continue
@@ -203,8 +227,39 @@ func (q *queue) awaitTurn(ctx context.Context) (done func()) {
 		case <-timer.C:
 		case <-ctx.Done():
 		}
-		return func() {}
+		return false
 	}
+}
+
+// gather waits until the clients that the last commit has answered push again,
+// as many do at about the same time, but only for half as long as that commit
+// took: large commits cost everybody less. The caller has the turn.
+func (q *queue) gather(ctx context.Context) {
+	wait := time.Until(q.gatherUntil)
+	if wait <= 0 || !q.await(q.expected) {
+		return
+	}
+	defer q.await(0)
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-q.gathered:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// await asks for a token in gathered when n ops wait, and reports false if they
+// do already.
+func (q *queue) await(n int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.awaited = n
+	select {
+	case <-q.gathered: // it may be an old one
+	default:
+	}
+	return len(q.ops) < n
 }
 
 func (q *queue) pop() []*op {
