@@ -32,9 +32,10 @@ type follower struct {
 
 	latest atomic.Pointer[caughtUp]
 
-	callMu sync.Mutex
-	next   *call // the catch-up that has not begun yet
-	calls  sync.WaitGroup
+	callMu    sync.Mutex
+	next      *call     // the catch-up that has not begun yet
+	restUntil time.Time // when the next one for scrapes alone may begin
+	calls     sync.WaitGroup
 }
 
 // caughtUp is a snapshot with the time at which it was known to be current.
@@ -46,11 +47,22 @@ type caughtUp struct {
 // releaseInterval is how long after memory was given back more of it is given back at the earliest.
 const releaseInterval = 30 * time.Second
 
+// A catch-up for scrapes alone rests after the one before for so many times as long
+// as that worked, but no longer than maxRest, so that many scrapers and many pushes
+// together do not make a replica render all the time. Those who come meanwhile share
+// it. One that finds no changes is no work.
+const (
+	restFactor = 20
+	maxRest    = 2 * time.Second
+)
+
 // catchUpFunc is Store.CatchUp or Tx.CatchUp.
 type catchUpFunc func(ctx context.Context, cursor Cursor, apply func(exposition.Change)) (Position, error)
 
 // call is one catch-up, shared by all who asked for it before it began.
 type call struct {
+	urgent   chan struct{} // closed if somebody cannot wait until it has rested
+	hurried  bool          // that it is closed
 	done     chan struct{}
 	snapshot *exposition.Snapshot
 	err      error
@@ -59,12 +71,25 @@ type call struct {
 // catchUp returns a snapshot that shows everything that was committed before
 // the call.
 func (f *follower) catchUp(ctx context.Context) (*exposition.Snapshot, error) {
+	return f.join(ctx, true)
+}
+
+// scrape does so, too, but may wait for other scrapes.
+func (f *follower) scrape(ctx context.Context) (*exposition.Snapshot, error) {
+	return f.join(ctx, false)
+}
+
+func (f *follower) join(ctx context.Context, urgent bool) (*exposition.Snapshot, error) {
 	f.callMu.Lock()
 	c := f.next
 	if c == nil {
-		c = &call{done: make(chan struct{})}
+		c = &call{urgent: make(chan struct{}), done: make(chan struct{})}
 		f.next = c
 		f.calls.Go(func() { f.run(c) })
+	}
+	if urgent && !c.hurried {
+		c.hurried = true
+		close(c.urgent)
 	}
 	f.callMu.Unlock()
 	select {
@@ -78,6 +103,18 @@ func (f *follower) catchUp(ctx context.Context) (*exposition.Snapshot, error) {
 func (f *follower) run(c *call) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.callMu.Lock()
+	rest := time.Until(f.restUntil)
+	f.callMu.Unlock()
+	if rest > 0 {
+		f.mu.Unlock() // others may have to catch up in a transaction
+		select {
+		case <-time.After(rest):
+		case <-c.urgent:
+		case <-f.base.Done():
+		}
+		f.mu.Lock()
+	}
 	f.callMu.Lock()
 	f.next = nil // whoever comes from now on has come too late for this one
 	f.callMu.Unlock()
@@ -101,9 +138,13 @@ func (f *follower) advance(ctx context.Context, catchUp catchUpFunc) (*expositio
 	stuck := time.AfterFunc(f.timeout, cancel)
 	defer stuck.Stop()
 	everything, groups := f.cursor == nil, 0
+	var changes time.Time // when the first ones came
 	position, err := catchUp(ctx, f.cursor, func(c exposition.Change) {
 		stuck.Reset(f.timeout)
 		f.cursor = nil // a state that is changed halfway is nobody's
+		if changes.IsZero() {
+			changes = time.Now()
+		}
 		f.state.Apply(c)
 		groups += len(c.Groups)
 	})
@@ -115,10 +156,20 @@ func (f *follower) advance(ctx context.Context, catchUp catchUpFunc) (*expositio
 	f.catalog.reset(position.Epoch)
 	snapshot := f.state.Snapshot()
 	f.latest.Store(&caughtUp{snapshot, start})
+	if !everything && groups > 0 {
+		f.rest(time.Since(changes))
+	}
 	f.release(everything, groups, snapshot.Len())
 	f.metrics.observeCatchUp(everything, groups, time.Since(start))
 	f.reportClashes(snapshot)
 	return snapshot, nil
+}
+
+// rest puts the next catch-up for scrapes off after one that has worked so long.
+func (f *follower) rest(worked time.Duration) {
+	f.callMu.Lock()
+	defer f.callMu.Unlock()
+	f.restUntil = time.Now().Add(min(restFactor*worked, maxRest))
 }
 
 // release gives memory back to the system after a catch-up of so many groups, if

@@ -267,7 +267,7 @@ func (r *Repository) current(ctx context.Context) (*exposition.Snapshot, error) 
 	err := r.begun(ctx)
 	if err == nil {
 		var s *exposition.Snapshot
-		if s, err = r.follow.catchUp(ctx); err == nil {
+		if s, err = r.follow.scrape(ctx); err == nil {
 			return s, nil
 		}
 	}
