@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 )
 
 // Server serves HTTP for a Gateway. It is safe for concurrent use.
@@ -20,6 +22,7 @@ type Server struct {
 	metrics  *metrics
 	own      ownMetrics
 	origins  *http.CrossOriginProtection
+	bodies   exposition.Bodies
 	gets     map[string]bool // the exact paths that have a GET
 	external string
 	draining atomic.Bool
