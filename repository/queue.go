@@ -47,6 +47,7 @@ type op struct {
 	// What an attempt to commit it finds; the next one begins anew.
 	clash  error // why it is refused
 	orphan bool  // it is refused and its group cannot even be created
+	known  bool  // the catalog has all claims as they are
 }
 
 func newOp(p Push, deadline time.Time, payload Payload) *op {
@@ -128,6 +129,14 @@ func (o *op) refusal() error {
 
 // changes reports whether the op is to change its group's families.
 func (o *op) changes() bool { return o.refusal() == nil && o.Method != Delete }
+
+// newClaims returns the claims that the catalog may not have.
+func (o *op) newClaims() []exposition.Claim {
+	if o.known {
+		return nil
+	}
+	return o.claims
+}
 
 // traceless reports whether the op changes nothing but the history: nobody has
 // pushed what cannot be restored.
