@@ -96,7 +96,8 @@ func mergeFamilies(old, posted []exposition.Family) []exposition.Family {
 // foldAll folds the ops to one change per group, sorted by the keys' digests,
 // and one history row per op that is not silent.
 func foldAll(ops []*op) ([]GroupChange, []HistoryRow) {
-	groups := map[exposition.Digest]*folded{}
+	groups := make(map[exposition.Digest]*folded, len(ops))
+	sorted := make([]*folded, 0, len(ops))
 	rows := make([]HistoryRow, 0, len(ops))
 	for _, o := range ops {
 		f := groups[o.Key.Digest()]
@@ -109,17 +110,18 @@ func foldAll(ops []*op) ([]GroupChange, []HistoryRow) {
 		if f == nil {
 			f = &folded{change: GroupChange{Key: o.Key}}
 			groups[o.Key.Digest()] = f
+			sorted = append(sorted, f)
 		}
 		f.fold(o)
 	}
-	changes := make([]GroupChange, 0, len(groups))
-	for _, f := range groups {
-		changes = append(changes, f.finish())
-	}
-	slices.SortFunc(changes, func(a, b GroupChange) int {
-		x, y := a.Key.Digest(), b.Key.Digest()
+	slices.SortFunc(sorted, func(a, b *folded) int {
+		x, y := a.change.Key.Digest(), b.change.Key.Digest()
 		return bytes.Compare(x[:], y[:])
 	})
+	changes := make([]GroupChange, len(sorted))
+	for i, f := range sorted {
+		changes[i] = f.finish()
+	}
 	return changes, rows
 }
 
