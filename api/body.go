@@ -84,7 +84,9 @@ func (s *Server) openBody(c echo.Context, digest bool) (*body, error) {
 		z.Reset(raw)
 		raw = z
 	}
-	b.decoded = http.MaxBytesReader(w, io.NopCloser(raw), limit)
+	if b.decoded = raw; b.encoding != "" {
+		b.decoded = http.MaxBytesReader(w, io.NopCloser(raw), limit)
+	}
 	return b, nil
 }
 
