@@ -36,11 +36,11 @@ func (p *Prepared) Families() []Family {
 // The zero value is ready. It is safe for concurrent use, and bounded.
 type Bodies struct {
 	mu           sync.Mutex
-	ofJob        map[string]*bodyLayout // that of the job's last push that had no known one
-	known        map[string]*bodyLayout // by their literals
-	last         *bodyLayout            // that was found, or learnt
+	ofJob        map[string]*bodyLayout // the last one that was looked up or learnt for the job
+	known        map[string]*bodyLayout // by id
+	last         *bodyLayout            // that a body had
 	bytes        int                    // of all that is kept
-	hits, misses int
+	hits, learnt int
 }
 
 // maxBodies is about how many bytes the layouts of bodies may take together.
@@ -56,25 +56,31 @@ func (b *Bodies) Read(r io.Reader, key GroupingKey, rules Rules) ([]Family, *Pre
 	}
 	body := p.body.Bytes()
 	for _, l := range b.of(key.Job()) {
-		if l == nil || !l.fits(key, rules) {
-			continue
-		}
-		if json, ok := l.read(body, &p.numbers); ok {
+		if prepared := l.prepare(key, body, rules, &p.numbers); prepared != nil {
 			b.hit(l)
-			return nil, &Prepared{json, &l.facts}, nil
+			return nil, prepared, nil
+		}
+	}
+	useful := len(body) <= maxLayout && b.useful()
+	if useful {
+		l := b.like(key, body)
+		if prepared := l.prepare(key, body, rules, &p.numbers); prepared != nil {
+			b.keep(key, l)
+			b.hit(l)
+			return nil, prepared, nil
 		}
 	}
 	families, err := p.parseAll(rules.Names)
 	if err == nil {
 		families, err = Normalize(key, families, rules)
 	}
-	if err == nil {
+	if err == nil && useful {
 		b.learn(key, body, families, rules)
 	}
 	return families, nil, err
 }
 
-// of returns the layouts that a body of the job might have.
+// of returns the layouts that a body of the job most likely has.
 func (b *Bodies) of(job string) [2]*bodyLayout {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -92,31 +98,51 @@ func (b *Bodies) hit(found *bodyLayout) {
 	b.hits++
 }
 
-// learn makes a layout of a body that had none, unless there have been too many
-// that were of no use.
-func (b *Bodies) learn(key GroupingKey, body []byte, families []Family, rules Rules) {
-	b.mu.Lock()
-	b.misses++
-	useless := b.misses > 64+b.hits
-	b.mu.Unlock()
-	if useless {
-		return
-	}
-	made := newBodyLayout(key, body, families, rules)
-	if made == nil {
-		return
-	}
-	job, id := strings.Clone(key.Job()), made.shape+"\n"+strings.Join(made.literals, "\n")
+// useful reports whether bodies have come again so often that it pays to look
+// longer for a layout, or to learn one, which takes as long as a few bodies that
+// have none.
+func (b *Bodies) useful() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	size := len(job) + 512 // which is more than what the structures take
-	if same, ok := b.known[id]; ok {
-		made = same
-	} else {
-		size += 3 * len(id)
+	return b.learnt <= 64+b.hits/8
+}
+
+// like returns the layout of all that looks like the body, or nil.
+func (b *Bodies) like(key GroupingKey, body []byte) *bodyLayout {
+	id := layoutID(key.Shape(), cutBody(string(body)))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.known[id]
+}
+
+func layoutID(shape string, literals []string) string {
+	return shape + "\n" + strings.Join(literals, "\n")
+}
+
+// learn makes a layout of a body that had none.
+func (b *Bodies) learn(key GroupingKey, body []byte, families []Family, rules Rules) {
+	if l := newBodyLayout(key, body, families, rules); l != nil {
+		b.keep(key, l)
 	}
-	if b.bytes += size; b.ofJob == nil || b.bytes > maxBodies {
-		b.ofJob, b.known, b.bytes = map[string]*bodyLayout{}, map[string]*bodyLayout{}, size+3*len(id)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.learnt++
+}
+
+// keep keeps the layout for further bodies, and those of the key's job first.
+func (b *Bodies) keep(key GroupingKey, l *bodyLayout) {
+	job, id := strings.Clone(key.Job()), layoutID(l.shape, l.literals)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	size := 0
+	if b.ofJob[job] == nil {
+		size += len(job) + 64
 	}
-	b.ofJob[job], b.known[id], b.last = made, made, made
+	if b.known[id] == nil {
+		size += 3*len(id) + 512 // which is more than what the structures take
+	}
+	if b.bytes += size; b.known == nil || b.bytes > maxBodies {
+		b.ofJob, b.known, b.bytes = map[string]*bodyLayout{}, map[string]*bodyLayout{}, len(job)+3*len(id)+576
+	}
+	b.ofJob[job], b.known[id] = l, l
 }

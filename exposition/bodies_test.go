@@ -179,12 +179,14 @@ func TestBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	var b Bodies
 	labels := strings.Repeat("x", 4000)
-	for i := range 2000 {
+	for i := range 600 {
 		body := fmt.Sprintf("m%d{l=%q} 1\n", i, labels)
 		path := fmt.Sprintf("job/job-%d", i)
 		readBoth(t, &b, path, body, Rules{})
-		if !readBoth(t, &b, path, body, Rules{}) {
-			t.Fatalf("body %d is not known", i)
+		for range 8 {
+			if !readBoth(t, &b, path, body, Rules{}) {
+				t.Fatalf("body %d is not known", i)
+			}
 		}
 		if b.bytes > maxBodies || len(b.ofJob) != len(b.known) {
 			t.Fatalf("%d bytes of %d bodies and %d jobs are kept", b.bytes, len(b.known), len(b.ofJob))
@@ -193,13 +195,37 @@ func TestBodiesAreBounded(t *testing.T) {
 	if len(b.known) > maxBodies/len(labels) {
 		t.Errorf("%d bodies are kept", len(b.known))
 	}
+	// Many jobs may push what looks the same.
+	for i := range 50_000 {
+		key, err := ParseGroupingKey(fmt.Sprintf("job/%0100d", i), LegacyNames)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.keep(key, b.last)
+	}
+	if b.bytes > maxBodies || len(b.ofJob) > maxBodies/100 || len(b.known) != 1 {
+		t.Errorf("%d bytes of %d bodies and %d jobs are kept", b.bytes, len(b.known), len(b.ofJob))
+	}
 	// Bodies that never come again are not learnt for ever.
 	b = Bodies{}
 	for i := range 200 {
 		readBoth(t, &b, "job/a", fmt.Sprintf("m%d 1\n", i), Rules{})
 	}
-	if len(b.known) > 100 {
-		t.Errorf("%d of 200 useless bodies are kept", len(b.known))
+	if b.learnt > 100 || len(b.known) != b.learnt {
+		t.Errorf("%d of 200 useless bodies were learnt, %d are kept", b.learnt, len(b.known))
+	}
+}
+
+func TestBodiesThatTakeTurnsArePrepared(t *testing.T) {
+	t.Parallel()
+	var b Bodies
+	for round := range 50 {
+		for i := range 20 {
+			path := fmt.Sprintf("job/%d/instance/x", i%3)
+			if got := readBoth(t, &b, path, fmt.Sprintf("m%d %d\n", i, round), Rules{}); got != (round > 0) {
+				t.Fatalf("body %d in round %d, prepared: %t", i, round, got)
+			}
+		}
 	}
 }
 

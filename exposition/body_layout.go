@@ -32,6 +32,19 @@ type storedPiece struct {
 	isCount bool
 }
 
+// prepare returns a push of the body to the group, or nil if it has not the layout,
+// which may be nil.
+func (l *bodyLayout) prepare(key GroupingKey, body []byte, rules Rules, numbers *[][]byte) *Prepared {
+	if l == nil || !l.fits(key, rules) {
+		return nil
+	}
+	json, ok := l.read(body, numbers)
+	if !ok {
+		return nil
+	}
+	return &Prepared{json, &l.facts}
+}
+
 // fits reports whether pushes to the group, if their bodies have the layout,
 // are accepted like the one that it was made of.
 func (l *bodyLayout) fits(key GroupingKey, rules Rules) bool {
