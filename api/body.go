@@ -84,7 +84,9 @@ func (s *Server) openBody(c echo.Context, digest bool) (*body, error) {
 		z.Reset(raw)
 		raw = z
 	}
-	b.decoded = http.MaxBytesReader(w, io.NopCloser(raw), limit)
+	if b.decoded = raw; b.encoding != "" {
+		b.decoded = http.MaxBytesReader(w, io.NopCloser(raw), limit)
+	}
 	return b, nil
 }
 
@@ -131,18 +133,18 @@ func (b *body) wrap(err error) error {
 	return &compressionError{b.encoding, err}
 }
 
-// parse reads families from the whole body.
-func (s *Server) parse(contentType string, b *body) ([]exposition.Family, error) {
-	parse := func() ([]exposition.Family, error) { return exposition.ParseText(b, s.opt.Names) }
-	if isProtobuf(contentType) {
-		parse = func() ([]exposition.Family, error) { return exposition.ParseProtobuf(b, s.opt.MaxBodyBytes) }
+// parse reads what is pushed from the whole body.
+func (s *Server) parse(contentType string, b *body, p *repository.Push, rules exposition.Rules) (err error) {
+	if !isProtobuf(contentType) {
+		p.Families, p.Prepared, err = s.bodies.Read(b, p.Key, rules)
+	} else if p.Families, err = exposition.ParseProtobuf(b, s.opt.MaxBodyBytes); err == nil {
+		p.Families, err = exposition.Normalize(p.Key, p.Families, rules)
 	}
-	families, err := parse()
 	if err == nil || refused(err) || is(exposition.ErrMalformed)(err) || as[*http.MaxBytesError](err) || as[*compressionError](err) || is(errCrowded)(err) {
-		return families, err
+		return err
 	}
 	// The connection broke, or the client took too long to send.
-	return nil, fmt.Errorf("%w: the body ended early: %w", exposition.ErrMalformed, err)
+	return fmt.Errorf("%w: the body ended early: %w", exposition.ErrMalformed, err)
 }
 
 // isProtobuf reports whether the body is delimited protobuf. Everything else

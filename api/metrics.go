@@ -14,39 +14,42 @@ import (
 // keep their names, labels and meaning.
 type metrics struct {
 	requests *prometheus.CounterVec
-	duration *prometheus.SummaryVec
-	size     *prometheus.SummaryVec
+	pushes   map[string]pushMetrics // by method
 	rejected *prometheus.CounterVec
 }
 
+// pushMetrics are those of pushes with one method.
+type pushMetrics struct{ duration, size prometheus.Observer }
+
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	objectives := map[float64]float64{0.1: 0.01, 0.5: 0.05, 0.9: 0.01}
+	duration := prometheus.NewSummaryVec(prometheus.SummaryOpts{
+		Name: "pushgateway_http_push_duration_seconds", Objectives: objectives,
+		Help: "Time from the request to the answer of a push.",
+	}, []string{"method"})
+	size := prometheus.NewSummaryVec(prometheus.SummaryOpts{
+		Name: "pushgateway_http_push_size_bytes", Objectives: objectives,
+		Help: "Size of a push as it was sent, headers included.",
+	}, []string{"method"})
 	m := &metrics{
+		pushes: map[string]pushMetrics{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pushgateway_http_requests_total",
 			Help: "HTTP requests answered, scrapes excluded.",
 		}, []string{"handler", "code", "method"}),
-		duration: prometheus.NewSummaryVec(prometheus.SummaryOpts{
-			Name: "pushgateway_http_push_duration_seconds", Objectives: objectives,
-			Help: "Time from the request to the answer of a push.",
-		}, []string{"method"}),
-		size: prometheus.NewSummaryVec(prometheus.SummaryOpts{
-			Name: "pushgateway_http_push_size_bytes", Objectives: objectives,
-			Help: "Size of a push as it was sent, headers included.",
-		}, []string{"method"}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sqlpushgateway_pushes_rejected_total",
 			Help: "Pushes that were not accepted, by reason.",
 		}, []string{"reason"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.size, m.rejected} {
+	for _, c := range []prometheus.Collector{m.requests, duration, size, m.rejected} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register own metrics: %w", err)
 		}
 	}
-	for _, method := range []string{"put", "post"} {
-		m.duration.WithLabelValues(method)
-		m.size.WithLabelValues(method)
+	for _, method := range []string{http.MethodPut, http.MethodPost} {
+		label := strings.ToLower(method)
+		m.pushes[method] = pushMetrics{duration.WithLabelValues(label), size.WithLabelValues(label)}
 	}
 	for _, reason := range reasons {
 		m.rejected.WithLabelValues(reason)
@@ -59,11 +62,10 @@ func (m *metrics) observe(name string, r *http.Request, code int, took time.Dura
 	if name == "" {
 		return
 	}
-	method := strings.ToLower(r.Method)
-	m.requests.WithLabelValues(name, strconv.Itoa(code), method).Inc()
-	if name == pushName {
-		m.duration.WithLabelValues(method).Observe(took.Seconds())
-		m.size.WithLabelValues(method).Observe(float64(requestSize(r)))
+	m.requests.WithLabelValues(name, strconv.Itoa(code), strings.ToLower(r.Method)).Inc()
+	if of, ok := m.pushes[r.Method]; ok && name == pushName {
+		of.duration.Observe(took.Seconds())
+		of.size.Observe(float64(requestSize(r)))
 	}
 }
 

@@ -11,11 +11,9 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Keys of the echo context.
-const (
-	nameKey     = "endpoint" // the endpoint's name
-	incidentKey = "incident" // what a client can quote to find the log line
-)
+// incidentKey is the key, in the echo context, of what a client can quote to find
+// the log line.
+const incidentKey = "incident"
 
 // observe surrounds every request: it answers errors and panics, counts and
 // logs. An error that comes after the beginning of the answer cuts it.
@@ -30,7 +28,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil && !cut {
 			s.answer(err, c)
 		}
-		name, _ := c.Get(nameKey).(string)
+		name := s.names[route{c.Request().Method, c.Path()}]
 		s.metrics.observe(name, c.Request(), c.Response().Status, time.Since(start))
 		s.log(c, start, err, cut)
 		if cut {
@@ -67,6 +65,9 @@ func (s *Server) log(c echo.Context, start time.Time, err error, cut bool) {
 		level = slog.LevelError
 	case status == http.StatusServiceUnavailable:
 		level = slog.LevelWarn // an outage of the database, or the start or end of this process
+	}
+	if !s.opt.Logger.Enabled(c.Request().Context(), level) {
+		return
 	}
 	attrs := []slog.Attr{
 		slog.String("method", c.Request().Method),

@@ -69,15 +69,12 @@ func (s *Server) store(c echo.Context, method repository.Method) error {
 	b, err := s.openBody(c, p.ID != "")
 	if err == nil {
 		defer b.Close()
-		p.Families, err = s.read(c, b, &p.Request)
-	}
-	if err == nil {
-		p.Families, err = exposition.Normalize(key, p.Families, rules)
+		err = s.read(c, b, &p, rules)
 	}
 	switch {
 	case err == nil:
 	case refused(err), unreadable(err):
-		p.Families, p.Refused, p.Malformed = nil, err, unreadable(err)
+		p.Families, p.Prepared, p.Refused, p.Malformed = nil, nil, err, unreadable(err)
 	default:
 		return err
 	}
@@ -92,14 +89,14 @@ func (s *Server) store(c echo.Context, method repository.Method) error {
 	return p.Refused
 }
 
-// read reads the body, and adds its size and digest to the request.
-func (s *Server) read(c echo.Context, b *body, req *repository.Request) ([]exposition.Family, error) {
-	families, err := s.parse(c.Request().Header.Get(echo.HeaderContentType), b)
-	req.Bytes = b.size
+// read reads the body of a push to the group with p's key.
+func (s *Server) read(c echo.Context, b *body, p *repository.Push, rules exposition.Rules) error {
+	err := s.parse(c.Request().Header.Get(echo.HeaderContentType), b, p, rules)
+	p.Bytes = b.size
 	if b.digest != nil {
-		b.digest.Sum(req.BodyDigest[:0])
+		b.digest.Sum(p.BodyDigest[:0])
 	}
-	return families, err
+	return err
 }
 
 // refused reports whether the error is one that the group remembers.

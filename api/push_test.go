@@ -287,3 +287,24 @@ func TestPushesThatWouldTakeTooMuch(t *testing.T) {
 		})
 	}
 }
+
+func TestPushLikeOneBeforeComesPrepared(t *testing.T) {
+	t.Parallel()
+	g := &fakeGateway{}
+	s := newServer(t, g, api.Options{})
+	for i, path := range []string{"/metrics/job/a", "/metrics/job/b"} {
+		if w := send(s, "PUT", path, fmt.Sprintf("# TYPE m gauge\nm %d\n", i)); w.Code != 200 {
+			t.Fatalf("code %d: %s", w.Code, w.Body)
+		}
+	}
+	if p := g.pushes[0]; len(p.Families) != 1 || p.Prepared != nil {
+		t.Errorf("first %+v", p)
+	}
+	const want = `{"m":{"type":"gauge","metrics":[{"labels":{},"value":"1"}]}}`
+	if p := g.pushes[1]; p.Families != nil || p.Prepared == nil || string(p.Prepared.JSON) != want || p.Bytes != len("# TYPE m gauge\nm 1\n") {
+		t.Errorf("then %+v", p)
+	}
+	if w := send(s, "PUT", "/metrics/job/c", "# TYPE m gauge\nm one\n"); w.Code != 400 || !g.pushes[2].Malformed || g.pushes[2].Prepared != nil {
+		t.Errorf("last %d, %+v", w.Code, g.pushes[2])
+	}
+}

@@ -38,6 +38,9 @@ func setCORS(h http.Header) {
 	h.Set(echo.HeaderCacheControl, "no-cache, no-store, must-revalidate")
 }
 
+// preflightPath stands for the paths that preflight answers.
+const preflightPath = queryPath + "*"
+
 // preflight answers a browser that asks whether a page of another site may use
 // the query API, wherever in it.
 func preflight(next echo.HandlerFunc) echo.HandlerFunc {
@@ -45,7 +48,7 @@ func preflight(next echo.HandlerFunc) echo.HandlerFunc {
 		if r := c.Request(); r.Method != http.MethodOptions || !strings.HasPrefix(r.URL.Path, queryPath) {
 			return next(c)
 		}
-		c.Set(nameKey, "api/v1/options")
+		c.SetPath(preflightPath)
 		setCORS(c.Response().Header())
 		return c.NoContent(http.StatusOK)
 	}

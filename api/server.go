@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 )
 
 // Server serves HTTP for a Gateway. It is safe for concurrent use.
@@ -20,7 +22,9 @@ type Server struct {
 	metrics  *metrics
 	own      ownMetrics
 	origins  *http.CrossOriginProtection
-	gets     map[string]bool // the exact paths that have a GET
+	bodies   exposition.Bodies
+	gets     map[string]bool  // the exact paths that have a GET
+	names    map[route]string // of endpoints
 	external string
 	draining atomic.Bool
 	inFlight atomic.Int64 // bytes of bodies that are being read and parsed
@@ -35,7 +39,7 @@ func New(g Gateway, o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		gateway: g, opt: o, echo: echo.New(), gets: map[string]bool{},
+		gateway: g, opt: o, echo: echo.New(), gets: map[string]bool{}, names: map[route]string{},
 		origins: http.NewCrossOriginProtection(), external: o.externalPrefix(),
 		own: ownMetrics{registry: o.Registry},
 	}
@@ -63,6 +67,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // their connections, so that they find another replica before this one goes.
 func (s *Server) Drain() { s.draining.Store(true) }
 
+type route struct{ method, path string }
+
 // endpoint is a route. Its name is the value of the handler label in
 // pushgateway_http_requests_total; requests without a name are not counted.
 type endpoint struct {
@@ -79,13 +85,15 @@ func (s *Server) endpoints() []endpoint {
 
 // register adds the routes, and for each path the answer to OPTIONS.
 func (s *Server) register(endpoints []endpoint) error {
+	s.names[route{http.MethodOptions, preflightPath}] = "api/v1/options"
 	methods := map[string][]string{}
 	for _, e := range endpoints {
 		if slices.Contains(methods[e.path], e.method) {
 			return fmt.Errorf("the telemetry path %q is taken: choose another one", e.path)
 		}
 		methods[e.path] = append(methods[e.path], e.method)
-		s.echo.Add(e.method, e.path, named(e.name, e.handle))
+		s.echo.Add(e.method, e.path, e.handle)
+		s.names[route{e.method, e.path}] = e.name
 		if e.method == http.MethodGet && !strings.HasSuffix(e.path, "*") {
 			s.gets[e.path] = true
 		}
@@ -96,14 +104,6 @@ func (s *Server) register(endpoints []endpoint) error {
 		s.echo.OPTIONS(path, allow(strings.Join(all, ", ")))
 	}
 	return nil
-}
-
-// named makes the endpoint's name known to observe.
-func named(name string, next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		c.Set(nameKey, name)
-		return next(c)
-	}
 }
 
 func allow(methods string) echo.HandlerFunc {

@@ -13,6 +13,6 @@
 //   - exposition: the bytes that a scrape answers with.
 //
 // A push travels through [ParseGroupingKey], [ParseText] or [ParseProtobuf]
-// and [Normalize]; what a store returns travels through [DecodeFamilies] into
+// and [Normalize], for which [Bodies] knows a shorter way; what a store returns travels through [DecodeFamilies] into
 // a [State], whose [Snapshot] writes expositions.
 package exposition

@@ -52,7 +52,7 @@ type GroupingKey struct {
 // the key is no longer than 32 KiB.
 func NewGroupingKey(labels map[string]string, scheme NameScheme) (GroupingKey, error) {
 	if labels[jobLabel] == "" {
-		return GroupingKey{}, keyError("job name is required: push to /metrics/job/<job>")
+		return GroupingKey{}, errNoJob()
 	}
 	sorted := make([]Label, 0, len(labels))
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
@@ -141,31 +141,39 @@ func ParseGroupingKey(path string, scheme NameScheme) (GroupingKey, error) {
 	default:
 		return GroupingKey{}, keyError("the path must start with /metrics/job/<job>, not with /metrics/%s", first)
 	}
-	labels := map[string]string{}
+	labels := make([]Label, 0, 4)
 	if more && rest != "" {
-		if err := parseLabels(labels, rest, scheme); err != nil {
+		var err error
+		if labels, err = parseLabels(labels, rest, scheme); err != nil {
 			return GroupingKey{}, err
 		}
 	}
-	labels[jobLabel] = job
-	return NewGroupingKey(labels, scheme)
+	if job == "" {
+		return GroupingKey{}, errNoJob()
+	}
+	labels = append(labels, Label{jobLabel, job})
+	slices.SortStableFunc(labels, compareNames)
+	return newGroupingKey(lastOfEachLabel(labels), scheme)
 }
 
-func parseLabels(labels map[string]string, path string, scheme NameScheme) error {
-	parts := strings.Split(path, "/")
-	if len(parts)%2 != 0 {
-		return keyError("odd number of components in label string %q: give each label a value, or encode values with a slash as <label>@base64/<value>", "/"+path)
+// parseLabels appends the labels of the path. Of those with one name the last one
+// counts.
+func parseLabels(labels []Label, path string, scheme NameScheme) ([]Label, error) {
+	if strings.Count(path, "/")%2 == 0 {
+		return nil, keyError("odd number of components in label string %q: give each label a value, or encode values with a slash as <label>@base64/<value>", "/"+path)
 	}
-	for i := 0; i < len(parts); i += 2 {
-		name, value := parts[i], parts[i+1]
+	for more := true; more; {
+		var name, value string
+		name, path, _ = strings.Cut(path, "/")
+		value, path, more = strings.Cut(path, "/")
 		trimmed := strings.TrimSuffix(name, base64Suffix)
 		if strings.HasPrefix(trimmed, model.ReservedLabelPrefix) {
-			return keyError("improper label name %q in the path: names that start with __ are reserved", trimmed)
+			return nil, keyError("improper label name %q in the path: names that start with __ are reserved", trimmed)
 		}
 		if trimmed != name {
 			decoded, err := decodeBase64(value)
 			if err != nil {
-				return keyError("invalid base64 encoding for label %s=%q: use the URL-safe alphabet", trimmed, value)
+				return nil, keyError("invalid base64 encoding for label %s=%q: use the URL-safe alphabet", trimmed, value)
 			}
 			value = decoded
 		}
@@ -173,11 +181,11 @@ func parseLabels(labels map[string]string, path string, scheme NameScheme) error
 			trimmed = model.UnescapeName(trimmed, model.ValueEncodingEscaping)
 		}
 		if trimmed == "" {
-			return keyError("empty label name in the path")
+			return nil, keyError("empty label name in the path")
 		}
-		labels[trimmed] = value
+		labels = append(labels, Label{trimmed, value})
 	}
-	return nil
+	return labels, nil
 }
 
 // decodeBase64 decodes the URL-safe alphabet with any amount of padding.
@@ -185,6 +193,8 @@ func decodeBase64(s string) (string, error) {
 	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
 	return string(b), err
 }
+
+func errNoJob() error { return keyError("job name is required: push to /metrics/job/<job>") }
 
 func keyError(format string, args ...any) error {
 	for i, arg := range args {

@@ -30,9 +30,22 @@ const maxLines = 1_000_000
 func ParseText(r io.Reader, scheme NameScheme) ([]Family, error) {
 	p := textParsers.Get().(*textParser)
 	defer p.release()
-	if _, err := p.body.ReadFrom(r); err != nil {
-		return nil, fmt.Errorf("read body: %w", err)
+	if err := p.readFrom(r); err != nil {
+		return nil, err
 	}
+	return p.parseAll(scheme)
+}
+
+// readFrom reads the body.
+func (p *textParser) readFrom(r io.Reader) error {
+	if _, err := p.body.ReadFrom(r); err != nil {
+		return fmt.Errorf("read body: %w", err)
+	}
+	return nil
+}
+
+// parseAll parses the body.
+func (p *textParser) parseAll(scheme NameScheme) ([]Family, error) {
 	p.scheme, p.family, p.open = scheme, none, none
 	p.compound.forget()
 	return p.parse(p.body.Bytes())
@@ -76,7 +89,8 @@ type textParser struct {
 	sorted, ordered []Label
 
 	compound compound
-	scratch  []byte // of a token with escapes
+	scratch  []byte   // of a token with escapes
+	numbers  [][]byte // of a body with a known layout
 }
 
 // textParsers are kept for their buffers.
@@ -97,7 +111,7 @@ func (p *textParser) release() {
 	}
 	p.body.Reset()
 	*p = textParser{
-		body: p.body, names: emptiedMap(p.names), marks: emptied(p.marks), name: emptied(p.name), scratch: emptied(p.scratch),
+		body: p.body, names: emptiedMap(p.names), marks: emptied(p.marks), name: emptied(p.name), scratch: emptied(p.scratch), numbers: emptied(p.numbers),
 		pairs: emptied(p.pairs), before: emptied(p.before), ordered: emptied(p.ordered), compound: p.compound.emptied(),
 	}
 	textParsers.Put(p)

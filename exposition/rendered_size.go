@@ -12,20 +12,28 @@ const (
 // would be far larger than the push. It runs on each push, and adds up lengths
 // only.
 func checkRenderedSize(key GroupingKey, families []Family) error {
-	size := 0
+	var size renderedSize
 	for i := range families {
-		f := &families[i]
-		each := len(f.Name) + len(key.canonical)
-		for j := range f.Metrics {
-			m := &f.Metrics[j]
-			size += m.samples(f.Type) * (each + labelBytes(m.Labels))
-		}
-		if size > maxRenderedBytes {
+		if size.add(&families[i]); size.of(key) > maxRenderedBytes {
 			return inconsistent("exposed, the push would take more than %d MiB, because its samples repeat long names and labels: shorten them, or push less at once", maxRenderedBytes>>20)
 		}
 	}
 	return nil
 }
+
+// renderedSize adds up what families take, which depends on the grouping key.
+type renderedSize struct{ bytes, samples int }
+
+func (s *renderedSize) add(f *Family) {
+	for i := range f.Metrics {
+		m := &f.Metrics[i]
+		n := m.samples(f.Type)
+		s.bytes += n * (len(f.Name) + labelBytes(m.Labels))
+		s.samples += n
+	}
+}
+
+func (s renderedSize) of(key GroupingKey) int { return s.bytes + s.samples*len(key.canonical) }
 
 func labelBytes(labels []Label) int {
 	n := 0

@@ -23,7 +23,7 @@ func Verdict(families []exposition.Family) *bool {
 	var verdict *bool
 	for i := range families {
 		f := &families[i]
-		if !f.Type.Scalar() || f.Name != "success" && !strings.HasSuffix(f.Name, "_success") {
+		if !tellsSuccess(f.Name, f.Type) {
 			continue
 		}
 		for j := range f.Metrics {
@@ -36,6 +36,24 @@ func Verdict(families []exposition.Family) *bool {
 		}
 	}
 	return verdict
+}
+
+func tellsSuccess(family string, t exposition.Type) bool {
+	return t.Scalar() && (family == "success" || strings.HasSuffix(family, "_success"))
+}
+
+// preparedVerdict is the Verdict of a push without its families.
+func preparedVerdict(p *exposition.Prepared) *bool {
+	var telling []exposition.Family
+	for _, c := range p.Claims {
+		if c.Name != c.Owner || !tellsSuccess(c.Owner, c.Type) {
+			continue
+		}
+		if f, ok, err := exposition.DecodeFamily(p.JSON, c.Owner); err == nil && ok {
+			telling = append(telling, f)
+		}
+	}
+	return Verdict(telling)
 }
 
 // valuesOf returns the families without what PayloadValues leaves out: of

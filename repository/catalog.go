@@ -3,6 +3,8 @@ package repository
 import (
 	"strings"
 	"sync"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 )
 
 // maxCatalog bounds the catalog's memory. Forgetting is always right: what a
@@ -107,6 +109,7 @@ func (c *catalog) plan(ops []*op, unchecked bool) plan {
 	defer c.mu.Unlock()
 	p := plan{epoch: c.epoch, plain: newBatch(), shared: newBatch()}
 	requests := map[[32]byte]bool{}
+	var known []exposition.Claim
 	for _, o := range ops {
 		if o.ID != "" {
 			digest := o.Digest(o.Key)
@@ -116,16 +119,20 @@ func (c *catalog) plan(ops []*op, unchecked bool) plan {
 			}
 			requests[digest] = true
 		}
+		// Pushes that look the same share their claims, which need to be looked at once.
+		if o.known = same(o.claims, known) || c.knows(o.claims); o.known {
+			known = o.claims
+		}
 		job := JobShape{Job: o.Key.Job(), Shape: o.Key.Shape()}
-		known, ok := c.jobs[job.Job]
+		as, ok := c.jobs[job.Job]
 		switch {
 		case o.Method == Delete, o.discarded:
 			p.plain.ops = append(p.plain.ops, o)
-		case c.contradicts(o, unchecked), ok && !known.Shared && known != job:
+		case c.contradicts(o, unchecked), ok && !as.Shared && as != job:
 			p.structural = append(p.structural, o)
 		case p.plain.contradicts(o, job), p.shared.contradicts(o, job):
 			p.later = append(p.later, o)
-		case ok && known.Shared:
+		case ok && as.Shared:
 			p.shared.add(c, o)
 		default:
 			p.plain.add(c, o)
@@ -137,9 +144,27 @@ func (c *catalog) plan(ops []*op, unchecked bool) plan {
 	return p
 }
 
+// knows reports whether all names have the owners that are claimed, and no others.
+func (c *catalog) knows(claims []exposition.Claim) bool {
+	for _, claim := range claims {
+		if c.names[claim.Name] != (Claim{Claim: claim}) {
+			return false
+		}
+	}
+	return true
+}
+
+// same reports whether a and b are the same memory.
+func same(a, b []exposition.Claim) bool {
+	return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0]
+}
+
 // contradicts reports whether a name that o would expose has another owner, be
 // it another family of o, which only unchecked pushes can have.
 func (c *catalog) contradicts(o *op, unchecked bool) bool {
+	if o.known {
+		return false
+	}
 	var own map[string]bool
 	if unchecked {
 		own = make(map[string]bool, len(o.claims))
@@ -160,7 +185,7 @@ func (c *catalog) contradicts(o *op, unchecked bool) bool {
 }
 
 func (b *batch) contradicts(o *op, job JobShape) bool {
-	for _, claim := range o.claims {
+	for _, claim := range o.newClaims() {
 		if other, ok := b.names[claim.Name]; ok && other.Claim != claim {
 			return true
 		}
@@ -172,7 +197,7 @@ func (b *batch) contradicts(o *op, job JobShape) bool {
 // add puts o into the batch, with the names that c does not know.
 func (b *batch) add(c *catalog, o *op) {
 	b.ops = append(b.ops, o)
-	for _, claim := range o.claims {
+	for _, claim := range o.newClaims() {
 		if _, ok := c.names[claim.Name]; !ok {
 			b.names[claim.Name] = Claim{Claim: claim}
 		}

@@ -248,7 +248,7 @@ func (r *Repository) refuseData(o *op, err error) []*op {
 		return nil
 	}
 	o.refuse(fmt.Errorf("%w: %w", exposition.ErrInconsistent, err))
-	o.Families, o.kept, o.cleared, o.series = nil, nil, nil, 0
+	o.Families, o.Prepared, o.kept, o.cleared, o.series = nil, nil, nil, nil, 0
 	o.stored, o.pushed = []byte("{}"), nil
 	o.discarded = true
 	return []*op{o}

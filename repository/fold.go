@@ -11,8 +11,8 @@ import (
 // folded is what the ops of one commit make of one group.
 type folded struct {
 	change   GroupChange
-	families []exposition.Family
-	stored   []byte // families as JSON while they are those of one op
+	of       *op                 // whose families these are, if they are one's
+	families []exposition.Family // otherwise
 }
 
 // fold adds an op to what earlier ops of the commit make of its group.
@@ -28,10 +28,10 @@ func (f *folded) fold(o *op) {
 	case o.Times != nil:
 		c.Times, c.Reset, c.Cleared = o.Times, true, nil
 		c.Pushed, c.Failed = !o.Times.Pushed.IsZero(), !o.Times.Failed.IsZero()
-		f.families, f.stored = o.kept, o.stored
+		f.of = o
 	case o.Method == Put:
 		c.Pushed, c.Replace, c.Cleared = true, true, nil
-		f.families, f.stored = o.kept, o.stored
+		f.of = o
 	default:
 		c.Pushed = true
 		f.merge(o)
@@ -40,17 +40,38 @@ func (f *folded) fold(o *op) {
 }
 
 func (f *folded) merge(o *op) {
-	if len(f.families) == 0 {
-		f.families, f.stored = o.kept, o.stored
+	if len(f.all()) == 0 {
+		f.of = o
 	} else {
-		f.families, f.stored = mergeFamilies(f.families, o.Families), nil
+		o.unpack()
+		f.families, f.of = mergeFamilies(f.all(), o.Families), nil
 	}
 	if f.change.Replace {
 		return // what is not in families is gone anyway
 	}
 	f.change.Cleared = slices.DeleteFunc(append(f.change.Cleared, o.cleared...), func(name string) bool {
-		return slices.ContainsFunc(f.families, func(g exposition.Family) bool { return g.Name == name })
+		return slices.ContainsFunc(f.all(), func(g exposition.Family) bool { return g.Name == name })
 	})
+}
+
+// all returns the families.
+func (f *folded) all() []exposition.Family {
+	if f.of == nil {
+		return f.families
+	}
+	f.of.unpack()
+	return f.of.kept
+}
+
+// finish returns the change with all that is to be stored.
+func (f *folded) finish() GroupChange {
+	c := f.change
+	if f.of != nil {
+		c.Families, c.FamilySet = f.of.stored, f.of.familySet()
+	} else {
+		c.Families, c.FamilySet = exposition.AppendFamilies(nil, f.families), exposition.FamilySet(f.families)
+	}
+	return c
 }
 
 // mergeFamilies is what a POST of posted makes of old: families of the same
@@ -75,7 +96,8 @@ func mergeFamilies(old, posted []exposition.Family) []exposition.Family {
 // foldAll folds the ops to one change per group, sorted by the keys' digests,
 // and one history row per op that is not silent.
 func foldAll(ops []*op) ([]GroupChange, []HistoryRow) {
-	groups := map[exposition.Digest]*folded{}
+	groups := make(map[exposition.Digest]*folded, len(ops))
+	sorted := make([]*folded, 0, len(ops))
 	rows := make([]HistoryRow, 0, len(ops))
 	for _, o := range ops {
 		f := groups[o.Key.Digest()]
@@ -88,21 +110,18 @@ func foldAll(ops []*op) ([]GroupChange, []HistoryRow) {
 		if f == nil {
 			f = &folded{change: GroupChange{Key: o.Key}}
 			groups[o.Key.Digest()] = f
+			sorted = append(sorted, f)
 		}
 		f.fold(o)
 	}
-	changes := make([]GroupChange, 0, len(groups))
-	for _, f := range groups {
-		if f.stored == nil {
-			f.stored = exposition.AppendFamilies(nil, f.families)
-		}
-		f.change.Families, f.change.FamilySet = f.stored, exposition.FamilySet(f.families)
-		changes = append(changes, f.change)
-	}
-	slices.SortFunc(changes, func(a, b GroupChange) int {
-		x, y := a.Key.Digest(), b.Key.Digest()
+	slices.SortFunc(sorted, func(a, b *folded) int {
+		x, y := a.change.Key.Digest(), b.change.Key.Digest()
 		return bytes.Compare(x[:], y[:])
 	})
+	changes := make([]GroupChange, len(sorted))
+	for i, f := range sorted {
+		changes[i] = f.finish()
+	}
 	return changes, rows
 }
 

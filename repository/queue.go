@@ -49,39 +49,65 @@ type op struct {
 	// What an attempt to commit it finds; the next one begins anew.
 	clash  error // why it is refused
 	orphan bool  // it is refused and its group cannot even be created
+	known  bool  // the catalog has all claims as they are
 }
 
 func newOp(p Push, deadline time.Time, payload Payload) *op {
-	o := &op{
-		Push: p, deadline: deadline, done: make(chan error, 1), success: Verdict(p.Families),
-		kept: p.Families, claims: make([]exposition.Claim, 0, len(p.Families)+8), discarded: p.Malformed,
+	o := &op{Push: p, deadline: deadline, done: make(chan error, 1), discarded: p.Malformed}
+	if p.Prepared != nil {
+		o.claims, o.series, o.stored = p.Prepared.Claims, p.Prepared.Series, p.Prepared.JSON
+		o.success = preparedVerdict(p.Prepared)
+	} else {
+		o.prepare()
 	}
-	if slices.ContainsFunc(p.Families, isEmpty) {
-		o.kept = slices.DeleteFunc(slices.Clone(p.Families), isEmpty)
-	}
-	for i := range p.Families {
-		f := &p.Families[i]
-		if isEmpty(*f) {
-			o.cleared = append(o.cleared, f.Name)
-			continue
-		}
-		if p.Refused == nil {
-			o.claims = exposition.AppendClaims(o.claims, f)
-		}
-		o.series += exposition.SeriesCount(*f)
-	}
-	// The JSON of most pushes is about as long as the text is.
-	o.stored = exposition.AppendFamilies(make([]byte, 0, p.Bytes+p.Bytes/8+64), o.kept)
 	switch {
-	case payload == PayloadNone || len(p.Families) == 0:
+	case payload == PayloadNone || p.Prepared == nil && len(p.Families) == 0:
 	case payload == PayloadValues:
-		o.pushed = exposition.AppendFamilies(nil, valuesOf(p.Families))
+		o.unpack()
+		o.pushed = exposition.AppendFamilies(nil, valuesOf(o.Families))
 	case len(o.cleared) > 0:
 		o.pushed = exposition.AppendFamilies(nil, p.Families)
 	default:
 		o.pushed = o.stored
 	}
 	return o
+}
+
+// prepare finds out what the families amount to.
+func (o *op) prepare() {
+	o.kept, o.success, o.claims = o.Families, Verdict(o.Families), make([]exposition.Claim, 0, len(o.Families)+8)
+	if slices.ContainsFunc(o.Families, isEmpty) {
+		o.kept = slices.DeleteFunc(slices.Clone(o.Families), isEmpty)
+	}
+	for i := range o.Families {
+		f := &o.Families[i]
+		if isEmpty(*f) {
+			o.cleared = append(o.cleared, f.Name)
+			continue
+		}
+		if o.Refused == nil {
+			o.claims = exposition.AppendClaims(o.claims, f)
+		}
+		o.series += exposition.SeriesCount(*f)
+	}
+	// The JSON of most pushes is about as long as the text is.
+	o.stored = exposition.AppendFamilies(make([]byte, 0, o.Bytes+o.Bytes/8+64), o.kept)
+}
+
+// unpack gives the op its families, which few ops need that come prepared.
+func (o *op) unpack() {
+	if o.Prepared != nil && o.Families == nil {
+		o.Families = o.Prepared.Families()
+		o.kept = o.Families
+	}
+}
+
+// familySet is the FamilySet of the families that are stored.
+func (o *op) familySet() exposition.Digest {
+	if o.Prepared != nil {
+		return o.Prepared.Set
+	}
+	return exposition.FamilySet(o.kept)
 }
 
 // isEmpty reports whether a POST of the family removes it.
@@ -105,6 +131,14 @@ func (o *op) refusal() error {
 
 // changes reports whether the op is to change its group's families.
 func (o *op) changes() bool { return o.refusal() == nil && o.Method != Delete }
+
+// newClaims returns the claims that the catalog may not have.
+func (o *op) newClaims() []exposition.Claim {
+	if o.known {
+		return nil
+	}
+	return o.claims
+}
 
 // traceless reports whether the op changes nothing but the history: nobody has
 // pushed what cannot be restored.

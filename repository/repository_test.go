@@ -144,7 +144,8 @@ func patient(t testing.TB) context.Context {
 	return ctx
 }
 
-// push is what a client does, without HTTP.
+// push is what a client does, without HTTP. Half of the pushes come prepared, like
+// those whose like was pushed before.
 func push(t testing.TB, r *repository.Repository, method repository.Method, path, body string) error {
 	t.Helper()
 	k := key(t, path)
@@ -152,12 +153,14 @@ func push(t testing.TB, r *repository.Repository, method repository.Method, path
 	if method == repository.Delete {
 		return r.Delete(ctx, repository.Deletion{Request: repository.Request{Method: method}, Key: k})
 	}
-	families, err := exposition.ParseText(strings.NewReader(body), exposition.LegacyNames)
-	if err != nil {
-		t.Fatal(err)
-	}
 	p := repository.Push{Request: repository.Request{Method: method, Bytes: len(body)}, Key: k}
-	p.Families, p.Refused = exposition.Normalize(k, families, exposition.Rules{})
+	var bodies exposition.Bodies
+	for range 1 + len(body)%2 {
+		p.Families, p.Prepared, p.Refused = bodies.Read(strings.NewReader(body), k, exposition.Rules{})
+	}
+	if errors.Is(p.Refused, exposition.ErrMalformed) {
+		t.Fatal(p.Refused)
+	}
 	return r.Push(ctx, p)
 }
 

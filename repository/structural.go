@@ -63,6 +63,7 @@ func (r *Repository) commitSharedSingly(ctx context.Context, epoch int64, b batc
 // replicas from changing the groups in question.
 func (r *Repository) compare(ctx context.Context, tx Tx, ops []*op, shapes map[string][]string) error {
 	for _, o := range ops {
+		o.unpack()
 		o.clash, o.orphan = nil, false
 		if job := o.Key.Job(); !slices.Contains(shapes[job], o.Key.Shape()) {
 			shapes[job] = append(shapes[job], o.Key.Shape())
@@ -135,6 +136,7 @@ func (r *Repository) compareOne(o *op, rivals []exposition.GroupingKey, groups m
 // state tells. If the state confirms it, there is no need for the lock, except
 // to find out whether a group that is to be restored is newer anyway.
 func (r *Repository) commitStructural(ctx context.Context, o *op) ([]*op, error) {
+	o.unpack()
 	ops := []*op{o}
 	if _, err := r.follow.catchUp(ctx); err != nil {
 		return ops, err

@@ -75,6 +75,8 @@ type Push struct {
 	// Families is what [exposition.Normalize] returned. With POST, a family
 	// without metrics removes the one of its name.
 	Families []exposition.Family
+	// Prepared, if not nil, is what Families amounts to, in place of them.
+	Prepared *exposition.Prepared
 	// Refused is why the push cannot be accepted, or nil. A refused push sets
 	// the group's failure time and is in the history.
 	Refused error

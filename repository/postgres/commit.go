@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
 	"github.com/sqlpushgateway/sqlpushgateway/repository/internal/rows"
 )
@@ -87,6 +88,7 @@ func (s *Store) commit(ctx context.Context, conn *pgx.Conn, c *repository.Commit
 // would never find it again.
 func call(ctx context.Context, conn *pgx.Conn, prepare bool, sql string, arguments [][]byte) ([]byte, error) {
 	binary := []int16{pgx.BinaryFormatCode}
+	lendBuffer(conn.PgConn(), arguments)
 	var result *pgconn.Result
 	if prepare {
 		statement, err := conn.Prepare(ctx, sql, sql)
@@ -166,7 +168,7 @@ func (a *arguments) requests(history []repository.HistoryRow) {
 func (a *arguments) groups(groups []repository.GroupChange) {
 	type change = repository.GroupChange
 	byteas(a, groups, func(g *change) [32]byte { return g.Key.Digest() })
-	texts(a, groups, func(g *change) string { return rows.Labels(g.Key) })
+	labels(a, groups, func(g *change) exposition.GroupingKey { return g.Key })
 	texts(a, groups, func(g *change) string { return g.Key.Job() })
 	booleans(a, groups, func(g *change) bool { return g.Delete })
 	booleans(a, groups, func(g *change) bool { return g.Reset })
@@ -188,7 +190,7 @@ func (a *arguments) groups(groups []repository.GroupChange) {
 func (a *arguments) history(history []repository.HistoryRow, groups []repository.GroupChange) {
 	type row = repository.HistoryRow
 	byteas(a, history, func(r *row) [32]byte { return r.Key.Digest() })
-	texts(a, history, func(r *row) string { return rows.Labels(r.Key) })
+	labels(a, history, func(r *row) exposition.GroupingKey { return r.Key })
 	texts(a, history, func(r *row) string { return r.Key.Job() })
 	texts(a, history, func(r *row) string { return string(r.Method) })
 	texts(a, history, func(r *row) string { return rows.Outcome(r.Accepted) })

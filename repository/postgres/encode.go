@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 )
 
 // arguments are those of one call in PostgreSQL's binary format, all in one
@@ -102,6 +104,16 @@ func element[B string | []byte](a *arguments, v B) {
 // each element of from.
 func texts[T any](a *arguments, from []T, value func(*T) string) {
 	array(a, pgtype.TextOID, from, func(v *T) { element(a, value(v)) })
+}
+
+// labels writes the labels of grouping keys as JSON.
+func labels[T any](a *arguments, from []T, key func(*T) exposition.GroupingKey) {
+	array(a, pgtype.TextOID, from, func(v *T) {
+		start := len(a.buf)
+		a.size(0)
+		a.buf = key(v).AppendJSON(a.buf)
+		binary.BigEndian.PutUint32(a.buf[start:], uint32(len(a.buf)-start-4))
+	})
 }
 
 // optionalTexts makes empty strings NULL.

@@ -22,18 +22,18 @@ func CheckNUL(groups []repository.GroupChange) error {
 // write as \u0000.
 func hasNUL(json []byte) bool {
 	for {
-		i := bytes.Index(json, []byte(`u0000`))
+		i := bytes.Index(json, []byte(`\u0000`))
 		if i < 0 {
 			return false
 		}
-		backslashes := 0
-		for backslashes < i && json[i-1-backslashes] == '\\' {
-			backslashes++
+		before := i
+		for before > 0 && json[before-1] == '\\' {
+			before--
 		}
-		if backslashes%2 == 1 {
+		if (i-before)%2 == 0 {
 			return true
 		}
-		json = json[i+len(`u0000`):]
+		json = json[i+len(`\u0000`):]
 	}
 }
 
