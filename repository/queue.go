@@ -23,7 +23,7 @@ const (
 	// one must not hold up the others.
 	patience = 100 * time.Millisecond
 	// enough ops are worth a commit of their own beside the one in flight.
-	enough = 96
+	enough = 28
 	// maxGather bounds how long a commit waits for the clients of the one before.
 	maxGather = 10 * time.Millisecond
 )
