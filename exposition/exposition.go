@@ -3,6 +3,8 @@ package exposition
 import (
 	"bufio"
 	"io"
+	"iter"
+	"slices"
 	"sync"
 )
 
@@ -10,11 +12,15 @@ import (
 // concurrent use. Nothing is compressed before it is asked for.
 type Exposition struct {
 	leaves sequence
+	size   int           // of the leaves
 	gzip   func() []byte // nil without compression
 }
 
 func newExposition(leaves sequence, enc Encoding) *Exposition {
 	e := &Exposition{leaves: leaves}
+	for _, l := range leaves {
+		e.size += len(l.text)
+	}
 	if enc.Gzip {
 		e.gzip = sync.OnceValue(func() []byte { return leaves.gzip(enc.deflateCode()) })
 	}
@@ -26,24 +32,28 @@ func (e *Exposition) Size() int {
 	if e.gzip != nil {
 		return len(e.gzip())
 	}
-	size := 0
-	for _, l := range e.leaves {
-		size += len(l.text)
-	}
-	return size
+	return e.size
 }
 
-// Pieces returns the exposition in pieces, in a slice that is the caller's. The
-// bytes must not be changed.
-func (e *Exposition) Pieces() [][]byte {
-	if e.gzip != nil {
-		return [][]byte{e.gzip()}
+// Pieces yields the exposition in up to n pieces at a time. The slice is the
+// caller's until the next one; the bytes must not be changed.
+func (e *Exposition) Pieces(n int) iter.Seq[[][]byte] {
+	return func(yield func([][]byte) bool) {
+		if e.gzip != nil {
+			yield([][]byte{e.gzip()})
+			return
+		}
+		buffer := make([][]byte, 0, min(n, len(e.leaves)))
+		for leaves := range slices.Chunk(e.leaves, n) {
+			pieces := buffer
+			for _, l := range leaves {
+				pieces = append(pieces, l.text)
+			}
+			if !yield(pieces) {
+				return
+			}
+		}
 	}
-	pieces := make([][]byte, len(e.leaves))
-	for i, l := range e.leaves {
-		pieces[i] = l.text
-	}
-	return pieces
 }
 
 // writers gather leaves, which are small: each write to a connection has its
