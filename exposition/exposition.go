@@ -12,17 +12,21 @@ import (
 // concurrent use. Nothing is compressed before it is asked for.
 type Exposition struct {
 	leaves sequence
-	size   int           // of the leaves
 	gzip   func() []byte // nil without compression
+	pieces [][]byte      // the leaves' texts without compression: looking for them takes long
+	size   int           // of the pieces
 }
 
 func newExposition(leaves sequence, enc Encoding) *Exposition {
 	e := &Exposition{leaves: leaves}
-	for _, l := range leaves {
-		e.size += len(l.text)
-	}
 	if enc.Gzip {
 		e.gzip = sync.OnceValue(func() []byte { return leaves.gzip(enc.deflateCode()) })
+		return e
+	}
+	e.pieces = make([][]byte, len(leaves))
+	for i, l := range leaves {
+		e.pieces[i] = l.text
+		e.size += len(l.text)
 	}
 	return e
 }
@@ -43,13 +47,9 @@ func (e *Exposition) Pieces(n int) iter.Seq[[][]byte] {
 			yield([][]byte{e.gzip()})
 			return
 		}
-		buffer := make([][]byte, 0, min(n, len(e.leaves)))
-		for leaves := range slices.Chunk(e.leaves, n) {
-			pieces := buffer
-			for _, l := range leaves {
-				pieces = append(pieces, l.text)
-			}
-			if !yield(pieces) {
+		buffer := make([][]byte, min(n, len(e.pieces)))
+		for pieces := range slices.Chunk(e.pieces, n) {
+			if !yield(buffer[:copy(buffer, pieces)]) {
 				return
 			}
 		}
@@ -70,8 +70,8 @@ func (e *Exposition) Write(w io.Writer) error {
 	defer writers.Put(b)
 	defer b.Reset(nil)
 	b.Reset(w)
-	for _, l := range e.leaves {
-		if _, err := b.Write(l.text); err != nil {
+	for _, piece := range e.pieces {
+		if _, err := b.Write(piece); err != nil {
 			return err
 		}
 	}
