@@ -59,7 +59,7 @@ func (s *Server) scrape(c echo.Context) error {
 
 // piecesAtOnce is how many pieces of an exposition are written together: so many
 // that system calls cost little, so few that those who stop reading do.
-const piecesAtOnce = 256
+const piecesAtOnce = 512
 
 // send writes the exposition. An HTTP/1.1 connection takes it as it lies in
 // memory, piece by piece but with few system calls: net.Buffers is what ReadFrom
