@@ -72,6 +72,11 @@ const trimMargin = 5 * time.Minute
 
 // CatchUp implements repository.Store.
 func (s *Store) CatchUp(ctx context.Context, c repository.Cursor, apply func(exposition.Change)) (repository.Position, error) {
+	if since, _ := c.(*cursor); since != nil {
+		if p, ok, err := s.unchanged(ctx, since); ok || err != nil {
+			return p, err
+		}
+	}
 	return s.catchUp(ctx, s.pool, c, apply)
 }
 
@@ -79,9 +84,6 @@ func (s *Store) catchUp(ctx context.Context, q querier, c repository.Cursor, app
 	sql, args := fullSQL, []any(nil)
 	since, _ := c.(*cursor)
 	if since != nil {
-		if p, ok, err := s.unchanged(ctx, q, since); ok || err != nil {
-			return p, err
-		}
 		sql, args = deltaSQL, []any{since.snapshot}
 	} else if err := s.beginLife(ctx); err != nil {
 		return repository.Position{}, err
@@ -96,9 +98,9 @@ func (s *Store) catchUp(ctx context.Context, q querier, c repository.Cursor, app
 
 // unchanged reports whether nothing can have changed since: on the whole server no
 // transaction that writes has begun or ended. Then it returns the position.
-func (s *Store) unchanged(ctx context.Context, q querier, since *cursor) (repository.Position, bool, error) {
+func (s *Store) unchanged(ctx context.Context, since *cursor) (repository.Position, bool, error) {
 	var h header
-	if err := q.QueryRow(ctx, headerSQL).Scan(h.targets()...); err != nil {
+	if err := s.pool.QueryRow(ctx, headerSQL).Scan(h.targets()...); err != nil {
 		return repository.Position{}, false, wrap(err)
 	}
 	s.clock.set(h.now)
