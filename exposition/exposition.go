@@ -13,7 +13,7 @@ import (
 type Exposition struct {
 	leaves sequence
 	gzip   func() []byte // nil without compression
-	pieces [][]byte      // the leaves' texts without compression: looking for them takes long
+	pieces [][]byte      // the leaves' texts without compression, found once for all scrapes
 	size   int           // of the pieces
 }
 
