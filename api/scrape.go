@@ -57,6 +57,10 @@ func (s *Server) scrape(c echo.Context) error {
 	return send(c.Response().Writer, e)
 }
 
+// piecesAtOnce is how many pieces of an exposition are written together: so many
+// that system calls cost little, so few that those who stop reading do.
+const piecesAtOnce = 512
+
 // send writes the exposition. An HTTP/1.1 connection takes it as it lies in
 // memory, piece by piece but with few system calls: net.Buffers is what ReadFrom
 // hands on to writev.
@@ -65,9 +69,13 @@ func send(w http.ResponseWriter, e *exposition.Exposition) error {
 	if !ok {
 		return e.Write(w)
 	}
-	pieces := net.Buffers(e.Pieces())
-	_, err := connection.ReadFrom(&pieces)
-	return err
+	for pieces := range e.Pieces(piecesAtOnce) {
+		buffers := net.Buffers(pieces)
+		if _, err := connection.ReadFrom(&buffers); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // exposition returns what is answered, with the gateway's own metrics if they

@@ -3,6 +3,8 @@ package exposition
 import (
 	"bufio"
 	"io"
+	"iter"
+	"slices"
 	"sync"
 )
 
@@ -11,12 +13,20 @@ import (
 type Exposition struct {
 	leaves sequence
 	gzip   func() []byte // nil without compression
+	pieces [][]byte      // the leaves' texts without compression, found once for all scrapes
+	size   int           // of the pieces
 }
 
 func newExposition(leaves sequence, enc Encoding) *Exposition {
 	e := &Exposition{leaves: leaves}
 	if enc.Gzip {
 		e.gzip = sync.OnceValue(func() []byte { return leaves.gzip(enc.deflateCode()) })
+		return e
+	}
+	e.pieces = make([][]byte, len(leaves))
+	for i, l := range leaves {
+		e.pieces[i] = l.text
+		e.size += len(l.text)
 	}
 	return e
 }
@@ -26,24 +36,24 @@ func (e *Exposition) Size() int {
 	if e.gzip != nil {
 		return len(e.gzip())
 	}
-	size := 0
-	for _, l := range e.leaves {
-		size += len(l.text)
-	}
-	return size
+	return e.size
 }
 
-// Pieces returns the exposition in pieces, in a slice that is the caller's. The
-// bytes must not be changed.
-func (e *Exposition) Pieces() [][]byte {
-	if e.gzip != nil {
-		return [][]byte{e.gzip()}
+// Pieces yields the exposition in up to n pieces at a time. The slice is the
+// caller's until the next one; the bytes must not be changed.
+func (e *Exposition) Pieces(n int) iter.Seq[[][]byte] {
+	return func(yield func([][]byte) bool) {
+		if e.gzip != nil {
+			yield([][]byte{e.gzip()})
+			return
+		}
+		buffer := make([][]byte, min(n, len(e.pieces)))
+		for pieces := range slices.Chunk(e.pieces, n) {
+			if !yield(buffer[:copy(buffer, pieces)]) {
+				return
+			}
+		}
 	}
-	pieces := make([][]byte, len(e.leaves))
-	for i, l := range e.leaves {
-		pieces[i] = l.text
-	}
-	return pieces
 }
 
 // writers gather leaves, which are small: each write to a connection has its
@@ -60,8 +70,8 @@ func (e *Exposition) Write(w io.Writer) error {
 	defer writers.Put(b)
 	defer b.Reset(nil)
 	b.Reset(w)
-	for _, l := range e.leaves {
-		if _, err := b.Write(l.text); err != nil {
+	for _, piece := range e.pieces {
+		if _, err := b.Write(piece); err != nil {
 			return err
 		}
 	}

@@ -1,8 +1,10 @@
 package exposition
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +21,41 @@ func TestErrorsOfTheWriterAreReturned(t *testing.T) {
 	for _, enc := range []Encoding{{}, {Gzip: true}, {Protobuf: true}} {
 		if err := s.WriteExposition(failingWriter{gone}, enc); !errors.Is(err, gone) {
 			t.Errorf("%+v: %v", enc, err)
+		}
+	}
+}
+
+func TestPiecesAreTheWholeExposition(t *testing.T) {
+	t.Parallel()
+	s := NewState()
+	var groups []Group
+	for i := range 200 {
+		groups = append(groups, testGroup(t, testKey(t, "job", "a", "instance", strconv.Itoa(i)), simple("m", Gauge), simple("h", Histogram)))
+	}
+	s.Apply(Change{Groups: groups})
+	for _, enc := range []Encoding{{}, {Gzip: true}} {
+		want := write(t, s.Snapshot(), enc)
+		e, err := s.Snapshot().Exposition(enc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Size() != len(want) {
+			t.Errorf("%+v: size %d of %d bytes", enc, e.Size(), len(want))
+		}
+		for _, n := range []int{1, 3, 1000} {
+			var got []byte
+			for pieces := range e.Pieces(n) {
+				if len(pieces) > n {
+					t.Errorf("%+v: %d pieces at a time, not %d", enc, len(pieces), n)
+				}
+				for i, piece := range pieces {
+					got = append(got, piece...)
+					pieces[i] = nil // as writev does
+				}
+			}
+			if !bytes.Equal(got, []byte(want)) {
+				t.Errorf("%+v: %d at a time are not what is written", enc, n)
+			}
 		}
 	}
 }

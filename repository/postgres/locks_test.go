@@ -108,6 +108,36 @@ func TestBatchesInAnyOrder(t *testing.T) {
 	}
 }
 
+// TestLateCommit protects what was written by a transaction that other ones, and
+// catch-ups, have overtaken.
+func TestLateCommit(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, postgres.Migrate)
+	r := newReplica(t, url)
+	r.put("m 1\n", "job/a")
+	c := connect(t, url)
+	for _, overtaken := range []bool{false, true} {
+		run(t, c, "BEGIN")
+		run(t, c, "UPDATE push_group SET families = replace(families::text, '1', '2')::json WHERE job = 'a'")
+		run(t, c, `INSERT INTO feed (commit_id, xid, at, keys)
+			SELECT gen_random_uuid(), pg_current_xact_id(), clock_timestamp(), array_agg(key) FROM push_group WHERE job = 'a'`)
+		if overtaken {
+			newReplica(t, url).put("m 1\n", "job/b")
+		}
+		for range 2 {
+			if r.catchUp(); r.value("job/a") != "1" {
+				t.Errorf("the replica has %q before the commit", r.value("job/a"))
+			}
+		}
+		run(t, c, "COMMIT")
+		if r.catchUp(); r.value("job/a") != "2" {
+			t.Errorf("the replica has %q after the commit; overtaken: %t", r.value("job/a"), overtaken)
+		}
+		r.put("m 1\n", "job/a")
+		r.catchUp()
+	}
+}
+
 // TestFrozenReplica protects all others from a replica that freezes while it
 // holds the catalog lock.
 func TestFrozenReplica(t *testing.T) {
