@@ -46,7 +46,9 @@ func (s *State) order() {
 	u.ranks = make([]uint32, len(places))
 	for rank, place := range places {
 		sorted[rank] = u.steps[place]
-		sorted[rank].group.rank = uint32(rank)
+		g := sorted[rank].group
+		g.rank = uint32(rank)
+		sorted[rank].digest = g.digestStart()
 		u.ranks[place] = uint32(rank)
 	}
 	u.steps = sorted
@@ -103,8 +105,8 @@ func (s *State) inOrder(edits []edit, templates []templateEdit) iter.Seq[*edit] 
 			} else {
 				t := templates[i-len(edits)]
 				st := &u.steps[place>>32]
-				u.made = st.layout.texts[t.family].append(u.made[:0], st.numbers)
-				made = edit{st.next.members[t.family].meta, st.group, u.made}
+				u.made = st.binding.texts[t.family].append(u.made[:0], st.numbers)
+				made = edit{st.binding.members[t.family].meta, st.group, u.made, st.digest}
 			}
 			if !yield(e) {
 				return
@@ -241,7 +243,7 @@ func (e editing) of(hidden bool) *merger {
 func (e editing) move(name string, q sequence, hidden bool) {
 	for entry, text := range q.family(name) {
 		e.of(hidden).edit(&edit{meta: entry.meta, group: entry.group})
-		e.of(!hidden).edit(&edit{entry.meta, entry.group, text})
+		e.of(!hidden).edit(&edit{meta: entry.meta, group: entry.group, text: text})
 	}
 }
 
