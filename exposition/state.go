@@ -174,6 +174,17 @@ func (s *State) Snapshot() *Snapshot {
 	return s.lastSnapshot
 }
 
+// Keys returns the grouping key that has a digest, if it is known.
+type Keys func(Digest) (GroupingKey, bool)
+
+// Key returns the grouping key of a group that there is. It is a [Keys].
+func (s *State) Key(d Digest) (GroupingKey, bool) {
+	if g := s.groups[d]; g != nil {
+		return g.key, true
+	}
+	return GroupingKey{}, false
+}
+
 // Names yields the names that pushed families expose, in no order, each with
 // the claim to it. A contested name is yielded once per claim.
 func (s *State) Names() iter.Seq2[string, Claim] {

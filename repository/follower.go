@@ -47,7 +47,7 @@ type caughtUp struct {
 const releaseInterval = 30 * time.Second
 
 // catchUpFunc is Store.CatchUp or Tx.CatchUp.
-type catchUpFunc func(ctx context.Context, cursor Cursor, apply func(exposition.Change)) (Position, error)
+type catchUpFunc func(ctx context.Context, cursor Cursor, known exposition.Keys, apply func(exposition.Change)) (Position, error)
 
 // call is one catch-up, shared by all who asked for it before it began.
 type call struct {
@@ -101,7 +101,7 @@ func (f *follower) advance(ctx context.Context, catchUp catchUpFunc) (*expositio
 	stuck := time.AfterFunc(f.timeout, cancel)
 	defer stuck.Stop()
 	everything, groups := f.cursor == nil, 0
-	position, err := catchUp(ctx, f.cursor, func(c exposition.Change) {
+	position, err := catchUp(ctx, f.cursor, f.state.Key, func(c exposition.Change) {
 		stuck.Reset(f.timeout)
 		f.cursor = nil // a state that is changed halfway is nobody's
 		f.state.Apply(c)
