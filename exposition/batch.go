@@ -41,6 +41,9 @@ type step struct {
 	digest    uint32 // as edits have it; set by order
 }
 
+// stays reports whether the group is neither new nor deleted.
+func (st *step) stays() bool { return st.old != nil && st.next != nil }
+
 // pending is what is to become of a family's fragments.
 type pending struct {
 	text, proto             []edit

@@ -67,16 +67,21 @@ func (m *merger) edit(e *edit) {
 	m.edited = true
 }
 
-// isNext reports whether the edit's entry is the next one, as it mostly is when
+// isNext goes on to the edit's entry if that is the next one, as it mostly is when
 // much changes: then there is nothing to look for.
 func (m *merger) isNext(e *edit) bool {
-	entries := m.rest[0].entries
-	if m.at == len(entries) {
+	if m.at < len(m.rest[0].entries) {
+		return m.rest[0].entries[m.at].isOf(e)
+	}
+	if len(m.rest) == 1 || !m.rest[1].entries[0].isOf(e) {
 		return false
 	}
-	next := &entries[m.at]
-	return next.group == e.group && next.meta.name == e.meta.name
+	m.endLeaf()
+	return true
 }
+
+// isOf reports whether it is the edit's entry.
+func (e *entry) isOf(of *edit) bool { return e.group == of.group && e.meta.name == of.meta.name }
 
 // isChange reports whether an edit changes a leaf in which its entry is
 // found at a position, or else would get there.

@@ -35,16 +35,9 @@ func (s *State) settle() {
 func (s *State) order() {
 	u := &s.unsettled
 	slices.SortFunc(u.touched, func(x, y *family) int { return cmp.Compare(x.name, y.name) })
-	places := make([]uint32, len(u.steps))
-	for i := range places {
-		places[i] = uint32(i)
-	}
-	slices.SortFunc(places, func(i, j uint32) int {
-		return cmp.Compare(u.steps[i].group.key.canonical, u.steps[j].group.key.canonical)
-	})
-	sorted := make([]step, len(places))
-	u.ranks = make([]uint32, len(places))
-	for rank, place := range places {
+	sorted := make([]step, len(u.steps))
+	u.ranks = make([]uint32, len(u.steps))
+	for rank, place := range s.inKeyOrder() {
 		sorted[rank] = u.steps[place]
 		g := sorted[rank].group
 		g.rank = uint32(rank)
@@ -53,6 +46,53 @@ func (s *State) order() {
 	}
 	u.steps = sorted
 	u.orderNumbers()
+}
+
+// inKeyOrder returns the places of the steps in key order.
+func (s *State) inKeyOrder() []uint32 {
+	steps := s.unsettled.steps
+	places := make([]uint32, 0, len(steps))
+	if s.place() {
+		ofRecord := make([]uint32, len(s.records)) // the step's place, counted from 1
+		for i := range steps {
+			ofRecord[steps[i].group.place] = uint32(i) + 1
+		}
+		for _, i := range ofRecord {
+			if i > 0 {
+				places = append(places, i-1)
+			}
+		}
+		return places
+	}
+	for i := range steps {
+		places = append(places, uint32(i))
+	}
+	slices.SortFunc(places, func(i, j uint32) int {
+		return cmp.Compare(steps[i].group.key.canonical, steps[j].group.key.canonical)
+	})
+	return places
+}
+
+// place makes groups know their places in the list of records, and reports whether
+// that was done: it pays if many groups change, and none comes or goes. Then
+// nothing has to be sorted.
+func (s *State) place() bool {
+	steps := s.unsettled.steps
+	if 4*len(steps) < len(s.records) {
+		return false
+	}
+	for i := range steps {
+		if !steps[i].stays() {
+			return false
+		}
+	}
+	if !s.placed {
+		for i, r := range s.records {
+			r.group.place = uint32(i)
+		}
+		s.placed = true
+	}
+	return true
 }
 
 // orderNumbers moves the numbers into key order, in which each family goes through
@@ -127,6 +167,13 @@ func (u *unsettled) rank(i int, edits []edit, templates []templateEdit) uint32 {
 
 // mergeRecords makes the list of records anew with the next ones.
 func (s *State) mergeRecords() {
+	if s.place() {
+		s.records = slices.Clone(s.records)
+		for _, st := range s.unsettled.steps {
+			s.records[st.group.place] = st.next
+		}
+		return
+	}
 	merged := make([]*record, 0, len(s.records)+len(s.unsettled.steps))
 	rest := s.records
 	for _, st := range s.unsettled.steps {
@@ -138,6 +185,7 @@ func (s *State) mergeRecords() {
 		if st.next != nil {
 			merged = append(merged, st.next)
 		}
+		s.placed = s.placed && st.stays()
 		rest = rest[i:]
 	}
 	s.records = append(merged, rest...)

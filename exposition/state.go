@@ -24,6 +24,7 @@ type Change struct {
 type State struct {
 	groups   map[Digest]*group
 	records  []*record // in key order; immutable, replaced by each change
+	placed   bool      // groups know their places in it
 	families map[string]*family
 	names    map[string][]Claim
 	jobs     map[string]*job
@@ -64,6 +65,7 @@ type group struct {
 	// the group's place among those.
 	unsettled bool
 	rank      uint32
+	place     uint32 // in State.records, while that is placed
 }
 
 // record is one version of a group. It is immutable.
