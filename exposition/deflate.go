@@ -21,7 +21,7 @@ type deflater struct {
 	joined []byte // the end of a leaf and the start of the next one
 }
 
-const placeBits = 11
+const placeBits = 12
 
 var deflaters = sync.Pool{New: func() any { return new(deflater) }}
 
