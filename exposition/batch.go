@@ -34,11 +34,15 @@ func (u *unsettled) addGone(g *group) {
 // step is what happens to one group. It has no next record if it is deleted.
 type step struct {
 	group     *group
-	old, next *record // nil while the group does not exist
-	retime    bool    // only the push times are rendered again
-	layout    *layout // of what the group exposes, with these numbers; nil if that was rendered
+	old, next *record  // nil while the group does not exist
+	retime    bool     // only the push times are rendered again
+	binding   *binding // of what the group exposes, with these numbers; nil if that was rendered
 	numbers   numbers
+	digest    uint32 // as edits have it; set by order
 }
+
+// stays reports whether the group is neither new nor deleted.
+func (st *step) stays() bool { return st.old != nil && st.next != nil }
 
 // pending is what is to become of a family's fragments.
 type pending struct {
@@ -232,10 +236,10 @@ func (b *batch) fragment(g *group, f *Family) member {
 	if !silent {
 		b.rendered = appendText(b.rendered, f, &g.key)
 	}
-	p.text = append(p.text, edit{m.meta, g, p.textMemory.put(b.rendered)})
+	p.text = append(p.text, edit{m.meta, g, p.textMemory.put(b.rendered), g.digestStart()})
 	switch {
 	case s.hasProto && silent:
-		p.proto = append(p.proto, edit{m.meta, g, p.protoMemory.put(nil)})
+		p.proto = append(p.proto, edit{meta: m.meta, group: g, text: p.protoMemory.put(nil)})
 	case s.hasProto:
 		b.protoFragment(m.meta, g, f)
 	}
@@ -246,7 +250,7 @@ func (b *batch) fragment(g *group, f *Family) member {
 func (b *batch) protoFragment(m *meta, g *group, f *Family) {
 	p := b.state.touch(m.family)
 	b.rendered = appendProto(b.rendered[:0], f, &g.key)
-	p.proto = append(p.proto, edit{m, g, p.protoMemory.put(b.rendered)})
+	p.proto = append(p.proto, edit{m, g, p.protoMemory.put(b.rendered), g.digestStart()})
 }
 
 // share returns members, which belong to a batch, in memory that is shared with

@@ -21,21 +21,32 @@ type deflater struct {
 	joined []byte // the end of a leaf and the start of the next one
 }
 
-const placeBits = 11
+// A head needs fewer places, which have to be cleared each time.
+const (
+	placeBits      = 12
+	shortPlaceBits = 10
+	shortText      = 1 << shortPlaceBits
+)
 
 var deflaters = sync.Pool{New: func() any { return new(deflater) }}
 
-func hashFour(v uint64) uint32 { return uint32(v) * 2654435761 >> (32 - placeBits) }
+func hashFour(v uint64, shift uint) uint32 {
+	return uint32(v) * 2654435761 >> shift & (1<<placeBits - 1)
+}
 
 // deflate returns the bits for text[from:], which may refer to all of the text.
 func (d *deflater) deflate(c *deflateCode, text []byte, from int) bitString {
-	d.places = [1 << placeBits]uint16{}
+	shift := uint(32 - placeBits)
+	if len(text) <= shortText {
+		shift = 32 - shortPlaceBits
+	}
+	clear(d.places[:1<<(32-shift)])
 	if need := 2*(len(text)-from) + 16; len(d.out) < need {
 		d.out = make([]byte, 2*need) // no byte takes more than 16 bits
 	}
 	last := len(text) - 8 // the last place where there are eight bytes
 	for i := range min(from, last) {
-		d.places[hashFour(binary.LittleEndian.Uint64(text[i:]))] = uint16(i)
+		d.places[hashFour(binary.LittleEndian.Uint64(text[i:]), shift)] = uint16(i)
 	}
 	out, pos, acc, n := d.out, 0, uint64(0), uint(0)
 	length, distance := 0, 0 // of a match that ends at i and is not written yet
@@ -43,7 +54,7 @@ func (d *deflater) deflate(c *deflateCode, text []byte, from int) bitString {
 		found, back := 0, 0
 		if i <= last {
 			four := binary.LittleEndian.Uint64(text[i:])
-			place := &d.places[hashFour(four)]
+			place := &d.places[hashFour(four, shift)]
 			back = int(uint16(i) - *place)
 			*place = uint16(i)
 			if 0 < back && back <= min(i, maxDistance) && uint32(four) == binary.LittleEndian.Uint32(text[i-back:]) {
@@ -52,7 +63,7 @@ func (d *deflater) deflate(c *deflateCode, text []byte, from int) bitString {
 		}
 		if found > 0 {
 			if end := i + found; end <= last {
-				d.places[hashFour(binary.LittleEndian.Uint64(text[end-1:]))] = uint16(end - 1)
+				d.places[hashFour(binary.LittleEndian.Uint64(text[end-1:]), shift)] = uint16(end - 1)
 			}
 			if length > 0 && covers(text, i-length, length, back) && length+found <= maxMatch {
 				length, distance = length+found, back

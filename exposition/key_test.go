@@ -3,6 +3,7 @@ package exposition_test
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -141,6 +142,53 @@ func TestGroupingKeyIdentity(t *testing.T) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	})
+}
+
+func TestHasJSON(t *testing.T) {
+	t.Parallel()
+	k := parseKey(t, "job/j/a/é 1/b/")
+	many := map[string]string{"job": "j"}
+	for i := range 64 {
+		many[fmt.Sprintf("l%d", i)] = "x"
+	}
+	large, err := exposition.NewGroupingKey(many, exposition.LegacyNames)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, json string
+		key        exposition.GroupingKey
+		want       bool
+	}{
+		{name: "as the gateway writes it", json: `{"a":"é 1","b":"","job":"j"}`, key: k, want: true},
+		{name: "as jsonb does", json: `{"a": "é 1", "b": "", "job": "j"}`, key: k, want: true},
+		{name: "in another order", json: `{"job":"j","b":"","a":"é 1"}`, key: k, want: true},
+		{name: "another value", json: `{"a":"é 2","b":"","job":"j"}`, key: k},
+		{name: "another name", json: `{"a":"é 1","c":"","job":"j"}`, key: k},
+		{name: "a label less", json: `{"a":"é 1","job":"j"}`, key: k},
+		{name: "a label more", json: `{"a":"é 1","b":"","c":"","job":"j"}`, key: k},
+		{name: "a label twice", json: `{"a":"é 1","a":"é 1","job":"j"}`, key: k},
+		{name: "text before it", json: ` {"a":"é 1","b":"","job":"j"}`, key: k},
+		{name: "text after it", json: `{"a":"é 1","b":"","job":"j"} `, key: k},
+		{name: "cut off", json: `{"a":"é 1","b":"","job":"j`, key: k},
+		{name: "something else than a string", json: `{"a":"é 1","b":0,"job":"j"}`, key: k},
+		{name: "nothing", json: ``, key: k},
+		{name: "an object without labels", json: `{}`, key: k},
+		{name: "an escape, which is left to the decoder", json: `{"a":"\u00e9 1","b":"","job":"j"}`, key: k},
+		{name: "an escaped quote is no end", json: `{"job":"\","a":"x"}`, key: parseKey(t, `job/\`)},
+		{name: "a line break, which JSON must escape", json: "{\"job\":\"a\nb\"}", key: parseKey(t, "job/a\nb")},
+		{name: "more labels than it looks at", json: string(large.AppendJSON(nil)), key: large},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if got := c.key.HasJSON([]byte(c.json)); got != c.want {
+				t.Errorf("HasJSON of %s for %s is %t", c.json, c.key, got)
+			}
+			if decoded, err := exposition.DecodeGroupingKey([]byte(c.json)); c.want && (err != nil || decoded.Digest() != c.key.Digest()) {
+				t.Errorf("decoded is %s, %v", decoded, err)
+			}
+		})
+	}
 }
 
 func TestFinalLabels(t *testing.T) {

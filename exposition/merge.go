@@ -67,16 +67,21 @@ func (m *merger) edit(e *edit) {
 	m.edited = true
 }
 
-// isNext reports whether the edit's entry is the next one, as it mostly is when
+// isNext goes on to the edit's entry if that is the next one, as it mostly is when
 // much changes: then there is nothing to look for.
 func (m *merger) isNext(e *edit) bool {
-	entries := m.rest[0].entries
-	if m.at == len(entries) {
+	if m.at < len(m.rest[0].entries) {
+		return m.rest[0].entries[m.at].isOf(e)
+	}
+	if len(m.rest) == 1 || !m.rest[1].entries[0].isOf(e) {
 		return false
 	}
-	next := &entries[m.at]
-	return next.group == e.group && next.meta.name == e.meta.name
+	m.endLeaf()
+	return true
 }
+
+// isOf reports whether it is the edit's entry.
+func (e *entry) isOf(of *edit) bool { return e.group == of.group && e.meta.name == of.meta.name }
 
 // isChange reports whether an edit changes a leaf in which its entry is
 // found at a position, or else would get there.
@@ -131,7 +136,11 @@ func (b *builder) keep(leaves []*leaf) {
 
 // add adds one entry.
 func (b *builder) add(e *edit) {
-	b.open(b.startsLeaf(e.meta.name, e.group, len(e.text)))
+	digest := e.digest
+	if digest == 0 {
+		digest = e.group.digestStart()
+	}
+	b.open(b.startsLeaf(e.meta.name, digest, len(e.text)))
 	b.text = append(b.text, e.text...)
 	b.entries = append(b.entries, entry{e.meta, e.group, uint32(len(b.text))})
 }
@@ -142,7 +151,7 @@ func (b *builder) copy(l *leaf, i, j int) {
 	if i == j {
 		return
 	}
-	b.open(i == 0 && b.startsLeaf(l.entries[0].meta.name, l.entries[0].group, int(l.entries[0].end)))
+	b.open(i == 0 && b.startsLeaf(l.entries[0].meta.name, l.entries[0].group.digestStart(), int(l.entries[0].end)))
 	from, to := l.start(i), l.entries[j-1].end
 	moved := uint32(len(b.text)) - from // wraps around, as does the sum below
 	b.text = append(b.text, l.text[from:to]...)
@@ -178,17 +187,22 @@ func (b *builder) close() {
 
 // startsLeaf says whether an entry of that size starts a leaf: it does for
 // size/leafSize of all names and keys, so that leaves have about leafSize bytes.
-func (b *builder) startsLeaf(name string, g *group, size int) bool {
+func (b *builder) startsLeaf(name string, digest uint32, size int) bool {
 	if name != b.hashed {
 		b.hashed, b.hash = name, hashName(name)
 	}
-	hash := b.hash
-	if g != nil {
-		hash ^= binary.LittleEndian.Uint32(g.key.digest[:])
-	}
+	hash := b.hash ^ digest
 	hash = (hash ^ hash>>16) * 0x85ebca6b // spread the last bytes over all bits
 	hash ^= hash >> 13
 	return uint64(hash)*leafSize < uint64(size)<<32
+}
+
+// digestStart is the start of a group's digest, 0 without a group.
+func (g *group) digestStart() uint32 {
+	if g == nil {
+		return 0
+	}
+	return binary.LittleEndian.Uint32(g.key.digest[:])
 }
 
 // hashName is FNV-1a.

@@ -23,9 +23,9 @@ func (o *overlay) result() sequence {
 func (o *overlay) render(head *meta, g *group, metrics []Metric) edit {
 	f := Family{Name: head.name, Type: head.typ, Metrics: metrics}
 	if o.protobuf {
-		return edit{head, g, appendProto([]byte{}, &f, nil)}
+		return edit{meta: head, group: g, text: appendProto([]byte{}, &f, nil)}
 	}
-	return edit{head, g, appendText([]byte{}, &f, nil)}
+	return edit{meta: head, group: g, text: appendText([]byte{}, &f, nil)}
 }
 
 // remove takes a family out.

@@ -63,9 +63,15 @@ func (g *Group) unpacked() []Family {
 
 // bindings are what layouts mean in a State.
 type bindings struct {
-	members map[*layout][]member
-	last    *layout
-	ofLast  []member
+	of   map[*layout]*binding
+	last *binding
+}
+
+// binding is what a layout means in a State: the members that groups have whose
+// layout it is.
+type binding struct {
+	*layout
+	members []member
 }
 
 // staysPacked reports whether a group that is packed needs not be unpacked: in a
@@ -74,24 +80,25 @@ func (g *group) staysPacked(content *Group) bool {
 	return content.packed.layout != nil && len(g.job.shapes) == 1
 }
 
-// bind returns the members of a group that has the layout.
-func (s *State) bind(l *layout, key GroupingKey) []member {
+// bind returns what the layout of a group with that key means.
+func (s *State) bind(l *layout, key GroupingKey) *binding {
 	b := &s.bindings
-	if b.last == l {
-		return b.ofLast
+	if b.last != nil && b.last.layout == l {
+		return b.last
 	}
-	members := b.members[l]
-	if members == nil {
+	bound := b.of[l]
+	if bound == nil {
+		bound = &binding{layout: l}
 		for i := range l.families {
-			members = append(members, s.family(l.families[i].Name).member(&l.families[i], key))
+			bound.members = append(bound.members, s.family(l.families[i].Name).member(&l.families[i], key))
 		}
-		if b.members == nil || len(b.members) == maxBindings {
-			b.members = map[*layout][]member{}
+		if b.of == nil || len(b.of) == maxBindings {
+			b.of = map[*layout]*binding{}
 		}
-		b.members[l] = members
+		b.of[l] = bound
 	}
-	b.last, b.ofLast = l, members
-	return members
+	b.last = bound
+	return bound
 }
 
 // maxBindings is how many layouts a State remembers.
@@ -99,7 +106,7 @@ const maxBindings = 256
 
 // fill makes the next record of a packed group and the edits of its fragments.
 func (b *batch) fill(st *step, content *Group, place int) {
-	s, l := b.state, content.packed.layout
+	s := b.state
 	n := &b.numbers
 	n.text = append(n.text[:0], content.packed.numbers.text...)
 	n.ends = append(n.ends[:0], content.packed.numbers.ends...)
@@ -111,10 +118,10 @@ func (b *batch) fill(st *step, content *Group, place int) {
 		n.text = appendEscaped(n.text, label.Value)
 		n.end()
 	}
-	st.layout = l
+	st.binding = s.bind(content.packed.layout, content.Key)
 	st.numbers = numbers{s.unsettled.text.put(n.text), s.unsettled.ends.put(n.ends)}
 
-	members := s.bind(l, content.Key)
+	members := st.binding.members
 	if old := st.old; old != nil && slices.Equal(old.members, members) {
 		members = old.members
 	}

@@ -42,6 +42,9 @@ type edit struct {
 	meta  *meta
 	group *group
 	text  []byte
+	// digest is the group's digestStart, if that is at hand, or else 0. The group
+	// itself is seldom in the processor's cache.
+	digest uint32
 }
 
 // compare orders entries: a family's header before its groups.

@@ -35,22 +35,64 @@ func (s *State) settle() {
 func (s *State) order() {
 	u := &s.unsettled
 	slices.SortFunc(u.touched, func(x, y *family) int { return cmp.Compare(x.name, y.name) })
-	places := make([]uint32, len(u.steps))
-	for i := range places {
-		places[i] = uint32(i)
-	}
-	slices.SortFunc(places, func(i, j uint32) int {
-		return cmp.Compare(u.steps[i].group.key.canonical, u.steps[j].group.key.canonical)
-	})
-	sorted := make([]step, len(places))
-	u.ranks = make([]uint32, len(places))
-	for rank, place := range places {
+	sorted := make([]step, len(u.steps))
+	u.ranks = make([]uint32, len(u.steps))
+	for rank, place := range s.inKeyOrder() {
 		sorted[rank] = u.steps[place]
-		sorted[rank].group.rank = uint32(rank)
+		g := sorted[rank].group
+		g.rank = uint32(rank)
+		sorted[rank].digest = g.digestStart()
 		u.ranks[place] = uint32(rank)
 	}
 	u.steps = sorted
 	u.orderNumbers()
+}
+
+// inKeyOrder returns the places of the steps in key order.
+func (s *State) inKeyOrder() []uint32 {
+	steps := s.unsettled.steps
+	places := make([]uint32, 0, len(steps))
+	if s.place() {
+		ofRecord := make([]uint32, len(s.records)) // the step's place, counted from 1
+		for i := range steps {
+			ofRecord[steps[i].group.place] = uint32(i) + 1
+		}
+		for _, i := range ofRecord {
+			if i > 0 {
+				places = append(places, i-1)
+			}
+		}
+		return places
+	}
+	for i := range steps {
+		places = append(places, uint32(i))
+	}
+	slices.SortFunc(places, func(i, j uint32) int {
+		return cmp.Compare(steps[i].group.key.canonical, steps[j].group.key.canonical)
+	})
+	return places
+}
+
+// place makes groups know their places in the list of records, and reports whether
+// that was done: it pays if many groups change, and none comes or goes. Then
+// nothing has to be sorted.
+func (s *State) place() bool {
+	steps := s.unsettled.steps
+	if 4*len(steps) < len(s.records) {
+		return false
+	}
+	for i := range steps {
+		if !steps[i].stays() {
+			return false
+		}
+	}
+	if !s.placed {
+		for i, r := range s.records {
+			r.group.place = uint32(i)
+		}
+		s.placed = true
+	}
+	return true
 }
 
 // orderNumbers moves the numbers into key order, in which each family goes through
@@ -103,8 +145,8 @@ func (s *State) inOrder(edits []edit, templates []templateEdit) iter.Seq[*edit] 
 			} else {
 				t := templates[i-len(edits)]
 				st := &u.steps[place>>32]
-				u.made = st.layout.texts[t.family].append(u.made[:0], st.numbers)
-				made = edit{st.next.members[t.family].meta, st.group, u.made}
+				u.made = st.binding.texts[t.family].append(u.made[:0], st.numbers)
+				made = edit{st.binding.members[t.family].meta, st.group, u.made, st.digest}
 			}
 			if !yield(e) {
 				return
@@ -125,6 +167,13 @@ func (u *unsettled) rank(i int, edits []edit, templates []templateEdit) uint32 {
 
 // mergeRecords makes the list of records anew with the next ones.
 func (s *State) mergeRecords() {
+	if s.place() {
+		s.records = slices.Clone(s.records)
+		for _, st := range s.unsettled.steps {
+			s.records[st.group.place] = st.next
+		}
+		return
+	}
 	merged := make([]*record, 0, len(s.records)+len(s.unsettled.steps))
 	rest := s.records
 	for _, st := range s.unsettled.steps {
@@ -136,6 +185,7 @@ func (s *State) mergeRecords() {
 		if st.next != nil {
 			merged = append(merged, st.next)
 		}
+		s.placed = s.placed && st.stays()
 		rest = rest[i:]
 	}
 	s.records = append(merged, rest...)
@@ -241,7 +291,7 @@ func (e editing) of(hidden bool) *merger {
 func (e editing) move(name string, q sequence, hidden bool) {
 	for entry, text := range q.family(name) {
 		e.of(hidden).edit(&edit{meta: entry.meta, group: entry.group})
-		e.of(!hidden).edit(&edit{entry.meta, entry.group, text})
+		e.of(!hidden).edit(&edit{meta: entry.meta, group: entry.group, text: text})
 	}
 }
 

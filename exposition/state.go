@@ -24,6 +24,7 @@ type Change struct {
 type State struct {
 	groups   map[Digest]*group
 	records  []*record // in key order; immutable, replaced by each change
+	placed   bool      // groups know their places in it
 	families map[string]*family
 	names    map[string][]Claim
 	jobs     map[string]*job
@@ -64,6 +65,7 @@ type group struct {
 	// the group's place among those.
 	unsettled bool
 	rank      uint32
+	place     uint32 // in State.records, while that is placed
 }
 
 // record is one version of a group. It is immutable.
@@ -172,6 +174,17 @@ func (s *State) Snapshot() *Snapshot {
 		s.lastSnapshot = newSnapshot(s)
 	}
 	return s.lastSnapshot
+}
+
+// Keys returns the grouping key that has a digest, if it is known.
+type Keys func(Digest) (GroupingKey, bool)
+
+// Key returns the grouping key of a group that there is. It is a [Keys].
+func (s *State) Key(d Digest) (GroupingKey, bool) {
+	if g := s.groups[d]; g != nil {
+		return g.key, true
+	}
+	return GroupingKey{}, false
 }
 
 // Names yields the names that pushed families expose, in no order, each with

@@ -2,6 +2,7 @@ package exposition
 
 import (
 	"crypto/sha256"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -129,6 +130,50 @@ func storeLabels(dst []byte, labels []Label) []byte {
 
 // AppendJSON appends the labels as a JSON object.
 func (k GroupingKey) AppendJSON(dst []byte) []byte { return storeLabels(dst, k.labels) }
+
+// HasJSON reports whether a JSON object is that of the key's labels, as far as
+// that can be seen without decoding: with each label once, nothing escaped, and at
+// most a space after a colon or comma. It allocates nothing.
+func (k GroupingKey) HasJSON(json []byte) bool {
+	if len(k.labels) > 64 {
+		return false
+	}
+	before, seen := byte('{'), uint64(0)
+	for range k.labels {
+		name, rest := plainString(json, before)
+		value, rest := plainString(rest, ':')
+		i := slices.IndexFunc(k.labels, func(l Label) bool { return l.Name == string(name) })
+		if i < 0 || seen>>i&1 == 1 || rest == nil || k.labels[i].Value != string(value) {
+			return false
+		}
+		before, seen, json = ',', seen|1<<i, rest
+	}
+	return string(json) == "}"
+}
+
+// plainString cuts a string without escapes off JSON that begins with a certain
+// byte, the string, and something else. It returns nil if that is not so.
+func plainString(json []byte, before byte) (s, rest []byte) {
+	if len(json) < 3 || json[0] != before {
+		return nil, nil
+	}
+	if json = json[1:]; json[0] == ' ' {
+		json = json[1:]
+	}
+	if json[0] != '"' {
+		return nil, nil
+	}
+	json = json[1:]
+	for i, c := range json {
+		switch {
+		case c == '"':
+			return json[:i], json[i+1:]
+		case c == '\\', c < ' ':
+			return nil, nil
+		}
+	}
+	return nil, nil
+}
 
 func storeExemplar(dst []byte, e *Exemplar) []byte {
 	dst = append(dst, `{"labels":`...)

@@ -189,7 +189,7 @@ func testPrune(t *testing.T, d database) {
 		t.Fatal(err)
 	}
 	epoch := func() int64 {
-		p, err := store.CatchUp(t.Context(), nil, func(exposition.Change) {})
+		p, err := store.CatchUp(t.Context(), nil, nil, func(exposition.Change) {})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -57,7 +57,7 @@ const (
 )
 
 // catchUpFunc is Store.CatchUp or Tx.CatchUp.
-type catchUpFunc func(ctx context.Context, cursor Cursor, apply func(exposition.Change)) (Position, error)
+type catchUpFunc func(ctx context.Context, cursor Cursor, known exposition.Keys, apply func(exposition.Change)) (Position, error)
 
 // call is one catch-up, shared by all who asked for it before it began.
 type call struct {
@@ -139,7 +139,7 @@ func (f *follower) advance(ctx context.Context, catchUp catchUpFunc) (*expositio
 	defer stuck.Stop()
 	everything, groups := f.cursor == nil, 0
 	var changes time.Time // when the first ones came
-	position, err := catchUp(ctx, f.cursor, func(c exposition.Change) {
+	position, err := catchUp(ctx, f.cursor, f.state.Key, func(c exposition.Change) {
 		stuck.Reset(f.timeout)
 		f.cursor = nil // a state that is changed halfway is nobody's
 		if changes.IsZero() {

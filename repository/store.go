@@ -42,8 +42,10 @@ type Store interface {
 	// CatchUp passes to apply what has changed since cursor, in one or more
 	// parts, and returns where that leads. With a nil cursor it is everything. A
 	// part's memory is used again when apply returns, but for keys and times.
+	// Keys that are known, which may be nil, need not be read; it is not called
+	// while apply is.
 	// ErrVoid says that the cursor cannot be used any more.
-	CatchUp(ctx context.Context, cursor Cursor, apply func(exposition.Change)) (Position, error)
+	CatchUp(ctx context.Context, cursor Cursor, known exposition.Keys, apply func(exposition.Change)) (Position, error)
 	// Groups passes all groups, in no particular order, to yield, until that
 	// returns an error. It may be at the pace of a slow client: each group is as
 	// it was at some time since the call, but not all at the same time.
@@ -80,7 +82,7 @@ type Store interface {
 // only be rolled back.
 type Tx interface {
 	// CatchUp is that of the Store, as this transaction sees the database.
-	CatchUp(ctx context.Context, cursor Cursor, apply func(exposition.Change)) (Position, error)
+	CatchUp(ctx context.Context, cursor Cursor, known exposition.Keys, apply func(exposition.Change)) (Position, error)
 	// Groups returns those of the groups that exist.
 	Groups(ctx context.Context, keys []exposition.GroupingKey) ([]exposition.Group, error)
 	// Claim makes names and a job what the caller has found them to be and

@@ -49,7 +49,7 @@ func BenchmarkCatchUp(b *testing.B) {
 			state := exposition.NewState()
 			var cursor repository.Cursor
 			catchUp := func() {
-				position, err := r.CatchUp(b.Context(), cursor, state.Apply)
+				position, err := r.CatchUp(b.Context(), cursor, state.Key, state.Apply)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
@@ -43,6 +44,14 @@ const identityColumns = `pg_current_snapshot()::text, clock_timestamp(),
 
 const groupColumns = `g.key, g.labels::text, g.families::text, g.family_times::text, g.pushed_at, g.push_failed_at`
 
+// The first row has those columns, the others are groups: in all of them they
+// would be a tenth of what is read. A materialized CTE keeps the planner from
+// reading both parts at once, in parallel.
+const noHeader = `NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL`
+
+// noGroup is in place of a group's columns and the key before them.
+const noGroup = `NULL, NULL, NULL, NULL, NULL, NULL, NULL`
+
 // What is new since snapshot $1 is, exactly: a transaction that began after it
 // was taken, or one that was in progress then. Both are index conditions. The
 // lateral join keeps the planner from reading all groups.
@@ -51,10 +60,13 @@ WITH unseen AS (
 	SELECT wipe, keys FROM feed WHERE xid >= pg_snapshot_xmax($1::text::pg_snapshot)
 	UNION ALL
 	SELECT wipe, keys FROM feed WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))
+), header AS MATERIALIZED (
+	SELECT ` + identityColumns + `, (SELECT coalesce(bool_or(wipe), false) FROM unseen)
 )
-SELECT ` + identityColumns + `, (SELECT coalesce(bool_or(wipe), false) FROM unseen), c.key, ` + groupColumns + `
-FROM (SELECT 1) one
-LEFT JOIN (SELECT DISTINCT unnest(keys) AS key FROM unseen) c ON true
+SELECT header.*, ` + noGroup + ` FROM header
+UNION ALL
+SELECT ` + noHeader + `, c.key, ` + groupColumns + `
+FROM (SELECT DISTINCT unnest(keys) AS key FROM unseen) c
 LEFT JOIN LATERAL (SELECT p.* FROM push_group p WHERE p.key = c.key OFFSET 0) g ON true`
 
 // A catch-up asks this first: it mostly says that there is nothing to read, and
@@ -63,24 +75,26 @@ LEFT JOIN LATERAL (SELECT p.* FROM push_group p WHERE p.key = c.key OFFSET 0) g 
 const headerSQL = `SELECT ` + identityColumns
 
 const fullSQL = `
-SELECT ` + identityColumns + `, false, g.key, ` + groupColumns + `
-FROM (SELECT 1) one LEFT JOIN push_group g ON true`
+WITH header AS MATERIALIZED (SELECT ` + identityColumns + `, false)
+SELECT header.*, ` + noGroup + ` FROM header
+UNION ALL
+SELECT ` + noHeader + `, g.key, ` + groupColumns + ` FROM push_group g`
 
 // trimMargin is longer than any transaction of ours: what was written before a
 // cursor was taken may have been committed after it.
 const trimMargin = 5 * time.Minute
 
 // CatchUp implements repository.Store.
-func (s *Store) CatchUp(ctx context.Context, c repository.Cursor, apply func(exposition.Change)) (repository.Position, error) {
+func (s *Store) CatchUp(ctx context.Context, c repository.Cursor, known exposition.Keys, apply func(exposition.Change)) (repository.Position, error) {
 	if since, _ := c.(*cursor); since != nil {
 		if p, ok, err := s.unchanged(ctx, since); ok || err != nil {
 			return p, err
 		}
 	}
-	return s.catchUp(ctx, s.pool, c, apply)
+	return s.catchUp(ctx, s.pool, c, known, apply)
 }
 
-func (s *Store) catchUp(ctx context.Context, q querier, c repository.Cursor, apply func(exposition.Change)) (repository.Position, error) {
+func (s *Store) catchUp(ctx context.Context, q querier, c repository.Cursor, known exposition.Keys, apply func(exposition.Change)) (repository.Position, error) {
 	sql, args := fullSQL, []any(nil)
 	since, _ := c.(*cursor)
 	if since != nil {
@@ -93,7 +107,7 @@ func (s *Store) catchUp(ctx context.Context, q querier, c repository.Cursor, app
 		return repository.Position{}, wrap(err)
 	}
 	defer found.Close()
-	return s.read(found, since, apply)
+	return s.read(found, since, known, apply)
 }
 
 // unchanged reports whether nothing can have changed since: on the whole server no
@@ -110,14 +124,14 @@ func (s *Store) unchanged(ctx context.Context, since *cursor) (repository.Positi
 	return h.position(), h.snapshot == since.snapshot, nil
 }
 
-// read passes the rows of a catch-up on. All rows begin with the same header,
-// so only the first one's is read. It tells whether the cursor is good.
-func (s *Store) read(found pgx.Rows, since *cursor, apply func(exposition.Change)) (repository.Position, error) {
+// read passes the rows of a catch-up on. The first one is the header, which tells
+// whether the cursor is good.
+func (s *Store) read(found pgx.Rows, since *cursor, known exposition.Keys, apply func(exposition.Change)) (repository.Position, error) {
 	var h header
 	var g groupRow
 	var wipe bool
 	var changed raw
-	parts := rows.NewParts(&s.layouts, apply)
+	parts := rows.NewParts(&s.layouts, known, apply)
 	targets := append(append(h.targets(), &wipe, &changed), g.targets()...)
 	for first := true; found.Next(); first = false {
 		if err := found.Scan(targets...); err != nil {
@@ -132,10 +146,9 @@ func (s *Store) read(found pgx.Rows, since *cursor, apply func(exposition.Change
 				parts.Reset()
 			}
 			clear(targets[:len(h.targets())+1]) // which makes Scan leave them out
+			continue
 		}
-		if changed != nil {
-			s.addGroup(&parts, changed, &g)
-		}
+		s.addGroup(&parts, changed, &g)
 	}
 	if err := found.Err(); err != nil {
 		return repository.Position{}, wrap(err)
@@ -166,11 +179,24 @@ func (r *raw) ScanBytes(v []byte) error {
 	return nil
 }
 
+// moment is a time that may be NULL, which is the zero value. The driver makes
+// garbage of pointers to times.
+type moment struct{ time.Time }
+
+// ScanTimestamptz implements pgtype.TimestamptzScanner.
+func (m *moment) ScanTimestamptz(v pgtype.Timestamptz) error {
+	if v.InfinityModifier != pgtype.Finite {
+		return fmt.Errorf("a time is %s", v.InfinityModifier)
+	}
+	m.Time = v.Time
+	return nil
+}
+
 func (s *Store) reportUnreadable(key []byte, err error) {
 	s.logger.Error("a row of push_group cannot be read and is left out: mend or delete it", "key", fmt.Sprintf("%x", key), "err", err)
 }
 
-// header is the part of a row of a catch-up that all rows have in common.
+// header is the first row of a catch-up.
 type header struct {
 	snapshot      string
 	now           time.Time
@@ -225,7 +251,7 @@ func (s *Store) beginLife(ctx context.Context) error {
 // groupRow is a row of push_group, as of groupColumns.
 type groupRow struct {
 	key, labels, families, familyTimes raw
-	pushedAt, pushFailedAt             *time.Time
+	pushedAt, pushFailedAt             moment
 }
 
 func (r *groupRow) targets() []any {
@@ -246,11 +272,6 @@ func (r *groupRow) group(d *rows.Decoder) (exposition.Group, error) {
 			return g, fmt.Errorf("read family_times: %w", err)
 		}
 	}
-	if r.pushedAt != nil {
-		g.PushTime = *r.pushedAt
-	}
-	if r.pushFailedAt != nil {
-		g.PushFailureTime = *r.pushFailedAt
-	}
+	g.PushTime, g.PushFailureTime = r.pushedAt.Time, r.pushFailedAt.Time
 	return g, nil
 }

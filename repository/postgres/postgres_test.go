@@ -40,7 +40,7 @@ func (r *replica) catchUp() bool {
 	r.t.Helper()
 	everything := r.cursor == nil
 	eventually(r.t, func() error {
-		position, err := r.CatchUp(r.t.Context(), r.cursor, r.apply)
+		position, err := r.CatchUp(r.t.Context(), r.cursor, nil, r.apply)
 		if errors.Is(err, repository.ErrVoid) {
 			r.cursor, everything = nil, true
 			return err // and once more, from nothing

@@ -89,10 +89,10 @@ func (t *tx) lockJobs(ctx context.Context, epoch int64, jobs []string) (map[stri
 }
 
 // CatchUp implements repository.Tx.
-func (t *tx) CatchUp(ctx context.Context, c repository.Cursor, apply func(exposition.Change)) (repository.Position, error) {
+func (t *tx) CatchUp(ctx context.Context, c repository.Cursor, known exposition.Keys, apply func(exposition.Change)) (repository.Position, error) {
 	ctx, cancel := t.within(ctx)
 	defer cancel()
-	return t.store.catchUp(ctx, t, c, apply)
+	return t.store.catchUp(ctx, t, c, known, apply)
 }
 
 // Groups implements repository.Tx.

@@ -88,20 +88,20 @@ type cursor struct {
 }
 
 // CatchUp implements repository.Store.
-func (s *Store) CatchUp(ctx context.Context, c repository.Cursor, apply func(exposition.Change)) (repository.Position, error) {
+func (s *Store) CatchUp(ctx context.Context, c repository.Cursor, known exposition.Keys, apply func(exposition.Change)) (repository.Position, error) {
 	var reached repository.Position
 	err := s.read(ctx, func(q querier, at position) error {
 		var err error
-		reached, err = s.catchUp(ctx, q, at, c, apply)
+		reached, err = s.catchUp(ctx, q, at, c, known, apply)
 		return err
 	})
 	return reached, err
 }
 
-func (s *Store) catchUp(ctx context.Context, q querier, at position, c repository.Cursor, apply func(exposition.Change)) (repository.Position, error) {
+func (s *Store) catchUp(ctx context.Context, q querier, at position, c repository.Cursor, known exposition.Keys, apply func(exposition.Change)) (repository.Position, error) {
 	since, _ := c.(*cursor)
 	reached := repository.Position{Cursor: &cursor{s, at.seq}, Epoch: at.epoch}
-	p := rows.NewParts(&s.layouts, apply)
+	p := rows.NewParts(&s.layouts, known, apply)
 	if since == nil {
 		p.Reset()
 		return reached, s.readAll(ctx, q, &p)

@@ -136,7 +136,7 @@ func TestLargeRows(t *testing.T) {
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	empty, err := s.CatchUp(t.Context(), nil, func(exposition.Change) {})
+	empty, err := s.CatchUp(t.Context(), nil, nil, func(exposition.Change) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestLargeRows(t *testing.T) {
 	for name, cursor := range map[string]repository.Cursor{"all": nil, "what has changed": empty.Cursor} {
 		var sizes []int
 		deleted := 0
-		if _, err := s.CatchUp(t.Context(), cursor, func(c exposition.Change) {
+		if _, err := s.CatchUp(t.Context(), cursor, nil, func(c exposition.Change) {
 			sizes = append(sizes, len(c.Groups))
 			deleted += len(c.Deleted)
 		}); err != nil {
@@ -198,7 +198,7 @@ func TestUnreadableRow(t *testing.T) {
 		sqlRun(t, path, "UPDATE push_group SET "+spoil)
 	}
 	var jobs []string
-	if _, err := s.CatchUp(t.Context(), nil, func(c exposition.Change) {
+	if _, err := s.CatchUp(t.Context(), nil, nil, func(c exposition.Change) {
 		for _, g := range c.Groups {
 			jobs = append(jobs, g.Key.Job())
 		}

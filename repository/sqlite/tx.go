@@ -154,11 +154,11 @@ func (t *tx) checkEpoch(epoch int64) error {
 }
 
 // CatchUp implements repository.Tx.
-func (t *tx) CatchUp(ctx context.Context, c repository.Cursor, apply func(exposition.Change)) (repository.Position, error) {
+func (t *tx) CatchUp(ctx context.Context, c repository.Cursor, known exposition.Keys, apply func(exposition.Change)) (repository.Position, error) {
 	if err := t.check(ctx); err != nil {
 		return repository.Position{}, err
 	}
-	return t.store.catchUp(ctx, t, t.at, c, apply)
+	return t.store.catchUp(ctx, t, t.at, c, known, apply)
 }
 
 // Groups implements repository.Tx.

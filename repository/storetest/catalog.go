@@ -121,7 +121,7 @@ func testStructural(t *testing.T, r *replica) {
 	other := newReplica(t, r.Store)
 	r.put("m 1\n", "job/a")
 	tx := r.exclusive()
-	position, err := tx.CatchUp(t.Context(), r.cursor, r.apply)
+	position, err := tx.CatchUp(t.Context(), r.cursor, r.known, r.apply)
 	must(t, err)
 	if got := r.show("job/a"); got != "m=1" || position.Epoch != r.epoch {
 		t.Errorf("a structural commit sees %q at epoch %d, want m=1 at %d", got, position.Epoch, r.epoch)

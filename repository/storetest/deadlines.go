@@ -55,7 +55,7 @@ func testNoTurn(t *testing.T, r *replica) {
 func testCancelled(t *testing.T, r *replica) {
 	err := r.Commit(cancelled(t), r.request(repository.Put, "m 1\n", "job/a"))
 	_, begin := r.BeginExclusive(cancelled(t), soon())
-	_, catchUp := r.CatchUp(cancelled(t), nil, func(exposition.Change) {})
+	_, catchUp := r.CatchUp(cancelled(t), nil, nil, func(exposition.Change) {})
 	for what, err := range map[string]error{"commit": err, "begin": begin, "catch up": catchUp, "ping": r.Ping(cancelled(t))} {
 		if !errors.Is(err, repository.ErrUnavailable) {
 			t.Errorf("%s with a context that has ended: %v", what, err)

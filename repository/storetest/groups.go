@@ -210,7 +210,7 @@ func testCatchUp(t *testing.T, a *replica) {
 	a.expect(map[string]string{"job/a": "m=2 n=2", "job/b": "none"})
 	b.expect(map[string]string{"job/a": "m=2 n=2", "job/b": "none"})
 	changes := 0
-	position, err := b.CatchUp(t.Context(), b.cursor, func(c exposition.Change) { changes += len(c.Groups) + len(c.Deleted) })
+	position, err := b.CatchUp(t.Context(), b.cursor, nil, func(c exposition.Change) { changes += len(c.Groups) + len(c.Deleted) })
 	must(t, err)
 	if changes != 0 || position.Epoch != b.epoch {
 		t.Errorf("after catching up there are %d changes, and epoch %d instead of %d", changes, position.Epoch, b.epoch)
@@ -261,7 +261,7 @@ func testForeignCursor(t *testing.T, r *replica, other repository.Store) {
 	foreign := prepare(t, other)
 	foreign.put("m 1\n", "job/a")
 	foreign.catchUp()
-	_, err := r.CatchUp(t.Context(), foreign.cursor, func(exposition.Change) {})
+	_, err := r.CatchUp(t.Context(), foreign.cursor, nil, func(exposition.Change) {})
 	if !errors.Is(err, repository.ErrVoid) {
 		t.Errorf("a cursor of another database: %v", err)
 	}

@@ -43,14 +43,20 @@ func prepare(t testing.TB, store repository.Store) *replica {
 func (r *replica) catchUp() bool {
 	r.t.Helper()
 	everything := r.cursor == nil
-	position, err := r.CatchUp(r.t.Context(), r.cursor, r.apply)
+	position, err := r.CatchUp(r.t.Context(), r.cursor, r.known, r.apply)
 	if errors.Is(err, repository.ErrVoid) {
 		everything = true
-		position, err = r.CatchUp(r.t.Context(), nil, r.apply)
+		position, err = r.CatchUp(r.t.Context(), nil, r.known, r.apply)
 	}
 	must(r.t, err)
 	r.cursor, r.epoch = position.Cursor, position.Epoch
 	return everything
+}
+
+// known is the key of a group that the replica has.
+func (r *replica) known(d exposition.Digest) (exposition.GroupingKey, bool) {
+	g, ok := r.groups[d]
+	return g.Key, ok
 }
 
 func (r *replica) apply(c exposition.Change) {

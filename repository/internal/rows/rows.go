@@ -38,22 +38,40 @@ func Key(labels []byte) (exposition.GroupingKey, error) {
 
 // Decoder reads rows of push_group into memory that it can use again. The zero
 // value is ready.
-type Decoder struct{ exposition.Decoder }
+type Decoder struct {
+	exposition.Decoder
+	// Keys are known, if not nil, and need not be read again.
+	Keys exposition.Keys
+}
 
 // Group reads a row but for its times. The group is valid until Reset is called.
 func (d *Decoder) Group(key, labels, families []byte) (exposition.Group, error) {
 	var g exposition.Group
 	var err error
-	if g.Key, err = Key(labels); err != nil {
+	if g.Key, err = d.key(key, labels); err != nil {
 		return g, err
-	}
-	if digest := g.Key.Digest(); !bytes.Equal(digest[:], key) {
-		return g, fmt.Errorf("the key is not that of the labels %s", g.Key)
 	}
 	if err = d.DecodeGroup(&g, families); err != nil {
 		return g, fmt.Errorf("read families: %w", err)
 	}
 	return g, nil
+}
+
+// key returns the key that has the digest and the labels.
+func (d *Decoder) key(digest, labels []byte) (exposition.GroupingKey, error) {
+	if d.Keys != nil && len(digest) == len(exposition.Digest{}) {
+		if k, ok := d.Keys(exposition.Digest(digest)); ok && k.HasJSON(labels) {
+			return k, nil
+		}
+	}
+	k, err := Key(labels)
+	if err != nil {
+		return k, err
+	}
+	if d := k.Digest(); !bytes.Equal(d[:], digest) {
+		return k, fmt.Errorf("the key is not that of the labels %s", k)
+	}
+	return k, nil
 }
 
 // A part of a catch-up has at most so many groups, and about so many bytes.
@@ -75,8 +93,9 @@ type Parts struct {
 }
 
 // NewParts returns parts whose groups are packed if they have one of the layouts.
-func NewParts(layouts *exposition.Layouts, apply func(exposition.Change)) Parts {
-	return Parts{Apply: apply, Decoder: Decoder{exposition.Decoder{Layouts: layouts}}}
+// Keys may be nil.
+func NewParts(layouts *exposition.Layouts, keys exposition.Keys, apply func(exposition.Change)) Parts {
+	return Parts{Apply: apply, Decoder: Decoder{exposition.Decoder{Layouts: layouts}, keys}}
 }
 
 // Reset makes the first part forget all groups.
