@@ -79,28 +79,37 @@ func (r *Repository) compare(ctx context.Context, tx Tx, ops []*op, shapes map[s
 			return fmt.Errorf("%w: the job has so many shapes that comparing takes too long", ErrDeadline)
 		}
 		rivals[i] = keys
-		wanted[o.Key.Digest()] = o.Key
 		for _, k := range keys {
 			wanted[k.Digest()] = k
 		}
 	}
-	stored, err := tx.Groups(ctx, slices.Collect(maps.Values(wanted)))
-	if err != nil {
+	groups := map[exposition.Digest]exposition.Group{}
+	if err := readGroups(ctx, tx, groups, slices.Collect(maps.Values(wanted))...); err != nil {
 		return err
 	}
-	groups := make(map[exposition.Digest]exposition.Group, len(stored))
-	for _, g := range stored {
-		groups[g.Key.Digest()] = g
-	}
 	for i, o := range ops {
-		r.compareOne(o, rivals[i], groups)
+		if err := r.compareOne(ctx, tx, o, rivals[i], groups); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
+// readGroups adds to groups those with the keys, if there are any.
+func readGroups(ctx context.Context, tx Tx, groups map[exposition.Digest]exposition.Group, keys ...exposition.GroupingKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	stored, err := tx.Groups(ctx, keys)
+	for _, g := range stored {
+		groups[g.Key.Digest()] = g
+	}
+	return err
+}
+
 // compareOne refuses o if it clashes with groups, and else makes groups what
-// they are after it.
-func (r *Repository) compareOne(o *op, rivals []exposition.GroupingKey, groups map[exposition.Digest]exposition.Group) {
+// they are after it. Only of those that could clash groups has what is stored.
+func (r *Repository) compareOne(ctx context.Context, tx Tx, o *op, rivals []exposition.GroupingKey, groups map[exposition.Digest]exposition.Group) error {
 	var clash error
 	for _, k := range rivals {
 		if g, ok := groups[k.Digest()]; ok && clash == nil && o.changes() {
@@ -110,12 +119,17 @@ func (r *Repository) compareOne(o *op, rivals []exposition.GroupingKey, groups m
 	if clash != nil && !r.options.Unchecked {
 		o.clash = clash
 	}
+	if _, known := groups[o.Key.Digest()]; !known && !o.changes() {
+		if err := readGroups(ctx, tx, groups, o.Key); err != nil {
+			return err
+		}
+	}
 	group, exists := groups[o.Key.Digest()]
 	if !o.changes() && !exists {
 		for _, k := range rivals {
 			if g, ok := groups[k.Digest()]; ok && exposition.CheckSeries(o.Key, nil, g) != nil {
 				o.orphan = true
-				return
+				return nil
 			}
 		}
 	}
@@ -129,6 +143,7 @@ func (r *Repository) compareOne(o *op, rivals []exposition.GroupingKey, groups m
 		}
 	}
 	groups[o.Key.Digest()] = group
+	return nil
 }
 
 // commitStructural commits an op that contradicts the catalog: a name has
