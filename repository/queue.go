@@ -231,7 +231,7 @@ func (q *queue) take(ctx context.Context) (ops []*op, done func()) {
 			return ops, func() {
 				end := time.Now()
 				q.expected = min(len(ops)+q.len(), maxBatchOps)
-				q.gatherUntil = end.Add(min(end.Sub(start)/2, maxGather))
+				q.gatherUntil = end.Add(min(end.Sub(start), maxGather))
 				<-q.turn
 			}
 		}
@@ -266,7 +266,7 @@ func (q *queue) awaitTurn(ctx context.Context) bool {
 }
 
 // gather waits until the clients that the last commit has answered push again,
-// as many do at about the same time, but only for half as long as that commit
+// as many do at about the same time, but only for as long as that commit
 // took: large commits cost everybody less. The caller has the turn.
 func (q *queue) gather(ctx context.Context) {
 	wait := time.Until(q.gatherUntil)

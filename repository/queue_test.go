@@ -73,9 +73,9 @@ func TestGathering(t *testing.T) {
 	}{
 		"one client waits for nobody":                  {last: 1, now: 1, want: 1},
 		"those that come back are waited for":          {last: 3, beside: 2, now: 1, more: 2, want: 5, after: time.Millisecond},
-		"those that do not come back, only so long":    {last: 3, beside: 1, want: 1, after: took / 2},
-		"if only some come back, all go after as long": {last: 4, now: 1, more: 1, want: 2, after: took / 2},
-		"nobody is waited for after a pause":           {last: 4, idle: took, now: 1, want: 1},
+		"those that do not come back, only so long":    {last: 3, beside: 1, want: 1, after: took},
+		"if only some come back, all go after as long": {last: 4, now: 1, more: 1, want: 2, after: took},
+		"nobody is waited for after a pause":           {last: 4, idle: 2 * took, now: 1, want: 1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
