@@ -225,6 +225,7 @@ func (f *follower) keepProtobuf() {
 	if !f.state.WantProtobuf() {
 		f.state.EnableProtobuf()
 		f.cursor = nil
+		f.rest(0) // who asks for it has waited once already
 	}
 }
 
