@@ -33,8 +33,10 @@ const (
 	// lastRows is how many rows of a job are looked at for that, since each run may
 	// have a start.
 	lastRows = 2 * statisticRuns
-	// jobsAtOnce is for how many jobs there is always time.
-	jobsAtOnce = 25
+	// firstJobs is for how many jobs there is always time, even where nothing that
+	// is read is in memory yet; lastJobs is how many are looked at in one step.
+	firstJobs = 5
+	lastJobs  = 40
 	// startedWithin is for how long a run may go on after its start.
 	startedWithin = time.Hour
 )
@@ -46,17 +48,15 @@ func (r *Repository) JobRuns(ctx context.Context, jobs []string) ([]JobRuns, err
 		return nil, err
 	}
 	of := make([]JobRuns, 0, len(jobs))
-	pace := newPace()
-	for some := range slices.Chunk(jobs, jobsAtOnce) {
+	pace := newPace(firstJobs, lastJobs)
+	for step := firstJobs; step > 0 && len(of) < len(jobs); step = pace.next() {
+		some := jobs[len(of):min(len(of)+step, len(jobs))]
 		runs, err := r.store.LastRuns(ctx, some, lastRows)
 		if err != nil {
 			return nil, err
 		}
 		for i := range runs {
 			of = append(of, statistics(runs[i]))
-		}
-		if !pace.hasTime() {
-			break
 		}
 	}
 	return of, nil

@@ -98,18 +98,28 @@ const (
 )
 
 // pace is that of the steps in which something is looked for.
-type pace struct{ begun, last time.Time }
-
-func newPace() *pace {
-	now := time.Now()
-	return &pace{now, now}
+type pace struct {
+	begun, last time.Time
+	step, most  int
 }
 
-// hasTime reports, after a step, whether there is time for another one like it.
-func (p *pace) hasTime() bool {
-	took := time.Since(p.last)
-	p.last = p.last.Add(took)
-	return p.last.Add(took).Sub(p.begun) < searchTime
+func newPace(first, most int) *pace {
+	now := time.Now()
+	return &pace{now, now, first, most}
+}
+
+// next returns, after a step, how large the next one is: up to twice as large, as
+// far as there is time. It returns 0 if there is not for half as large a one.
+func (p *pace) next() int {
+	now := time.Now()
+	took, left := now.Sub(p.last), searchTime-now.Sub(p.begun)
+	p.last = now
+	fits := int(float64(p.step) * float64(left) / float64(max(took, 1)))
+	if fits < max(1, p.step/2) {
+		return 0
+	}
+	p.step = min(2*p.step, p.most, fits)
+	return p.step
 }
 
 // Search passes rows to use, which returns how much of q.Limit each takes: 0 for
@@ -120,8 +130,9 @@ func (r *Repository) Search(ctx context.Context, q HistoryQuery, use func(*Histo
 		return HistoryPage{}, err
 	}
 	filter := filterOf(&q)
-	room, pace := q.Limit, newPace()
+	room := q.Limit
 	q.Limit = min(room+1, firstStep) // one more tells whether there are more
+	pace := newPace(q.Limit, lastStep)
 	var page HistoryPage
 	for {
 		rows, more, err := r.store.FindHistory(ctx, q)
@@ -144,11 +155,10 @@ func (r *Repository) Search(ctx context.Context, q HistoryQuery, use func(*Histo
 		if !more {
 			return page, nil
 		}
-		if !pace.hasTime() {
+		if q.Limit = pace.next(); q.Limit == 0 {
 			page.Next = &q.After
 			return page, nil
 		}
-		q.Limit = min(2*q.Limit, lastStep)
 	}
 }
 

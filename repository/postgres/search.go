@@ -118,34 +118,29 @@ func (s *Store) HistoryRow(ctx context.Context, seq int64) (row repository.Histo
 	return row, ok, err
 }
 
-// lastRuns returns the statement for the last rows of jobs, as many of each as it
-// says, between two times. PostgreSQL begins to read all partitions between them
-// for each job.
-func lastRuns(since, until string) string {
-	return `SELECT j.number - 1, r.outcome = 'accepted' AND r.method IN ('PUT', 'POST'), r.seq, r.at, r.key, r.success
-		FROM unnest($1::text[], $2::int[]) WITH ORDINALITY j (job, rows, number)
-		CROSS JOIN LATERAL (
-			SELECT outcome, method, seq, at, key, success FROM push_history h
-			WHERE hashtextextended(h.job, 0) = hashtextextended(j.job, 0) AND h.job = j.job AND h.at >= ` + since + ` AND h.at < ` + until + `
-			ORDER BY at DESC, seq DESC LIMIT j.rows) r`
-}
+// lastRunsSQL finds the last rows of jobs, as many of each as it says, between two
+// times in days ago. PostgreSQL begins to read all partitions between them for each job.
+const lastRunsSQL = `SELECT j.number - 1, r.outcome = 'accepted' AND r.method IN ('PUT', 'POST'), r.seq, r.at, r.key, r.success
+	FROM unnest($1::text[], $2::int[]) WITH ORDINALITY j (job, rows, number)
+	CROSS JOIN LATERAL (
+		SELECT outcome, method, seq, at, key, success FROM push_history h
+		WHERE hashtextextended(h.job, 0) = hashtextextended(j.job, 0) AND h.job = j.job
+			AND h.at >= now() - make_interval(days => $3::int) AND h.at < now() - make_interval(days => $4::int)
+		ORDER BY at DESC, seq DESC LIMIT j.rows) r`
 
 // In most jobs the last rows are of the last days, and only of others older ones are
-// looked for.
-var lastRunsSQL = [...]string{
-	lastRuns(`now() - interval '2 days'`, `now() + interval '1 day'`),
-	lastRuns(`'-infinity'`, `now() - interval '2 days'`),
-}
+// looked for: those of the last thousand years.
+var lastRunsDays = [...]struct{ since, until int }{{2, -1}, {365_000, 2}}
 
 // LastRuns implements repository.Store.
 func (s *Store) LastRuns(ctx context.Context, jobs []string, n int) ([][]repository.Run, error) {
 	of, missing := make([][]repository.Run, len(jobs)), slices.Repeat([]int{n}, len(jobs))
 	err := s.search(ctx, searchSettings+inOrder+plannedOnce, func(tx pgx.Tx) error {
-		for _, sql := range lastRunsSQL {
+		for _, days := range lastRunsDays {
 			if !slices.ContainsFunc(missing, func(n int) bool { return n > 0 }) {
 				return nil
 			}
-			rows, err := tx.Query(ctx, sql, jobs, missing)
+			rows, err := tx.Query(ctx, lastRunsSQL, jobs, missing, days.since, days.until)
 			if err != nil {
 				return wrap(err)
 			}
