@@ -36,7 +36,7 @@ const (
 	// firstJobs is for how many jobs there is always time, even where nothing that
 	// is read is in memory yet; lastJobs is how many are looked at in one step.
 	firstJobs = 5
-	lastJobs  = 40
+	lastJobs  = 16
 	// startedWithin is for how long a run may go on after its start.
 	startedWithin = time.Hour
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -11,8 +12,12 @@ import (
 // historyChange is the index of the change before the scrapes, 1 %.
 const historyChange = 1
 
-// scrapesPerRound is how many are measured in each round.
-const scrapesPerRound = 10
+// scrapesPerRound is how many are measured in each round, with pauses in which a
+// replica that has worked for the last one comes to rest.
+const (
+	scrapesPerRound = 10
+	scrapePause     = 500 * time.Millisecond
+)
 
 // lengths are those of the histories that are compared: the last is long.
 var lengths = []string{"almost empty", "long"}
@@ -119,6 +124,11 @@ func (b *bench) besideHistory(ctx context.Context, all *besideHistory, s *system
 		return err
 	}
 	for range scrapesPerRound {
+		select {
+		case <-time.After(scrapePause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 		scrape, err := scrapeChanged(ctx, s.gateways[0], c, other.gateways, textGzip, b.plan.groups, historyChange)
 		if err != nil {
 			return err

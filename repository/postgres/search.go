@@ -51,14 +51,11 @@ func (s *Store) search(ctx context.Context, settings string, f func(pgx.Tx) erro
 		return err
 	}
 	defer conn.Release()
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: `BEGIN READ ONLY; ` + settings}) // one round trip
 	if err != nil {
 		return wrap(err)
 	}
 	defer tx.Rollback(ctx)
-	if _, err := tx.Exec(ctx, settings, pgx.QueryExecModeSimpleProtocol); err != nil {
-		return wrap(err)
-	}
 	return f(tx)
 }
 
