@@ -22,10 +22,11 @@ const (
 	// begins beside it: fewer and larger commits cost everybody less, but a slow
 	// one must not hold up the others.
 	patience = 100 * time.Millisecond
-	// enough ops are worth a commit of their own beside the one in flight.
+	// enough ops are worth a commit of their own beside the one in flight, if
+	// nobody else commits to the database.
 	enough = 28
 	// maxGather bounds how long a commit waits for the clients of the one before.
-	maxGather = 10 * time.Millisecond
+	maxGather = 20 * time.Millisecond
 )
 
 // op is a push, or the deletion of one group, on its way into a commit.
@@ -167,15 +168,18 @@ type queue struct {
 	gathered chan struct{} // likewise: "there are as many as awaited"
 	awaited  int           // how many ops are, or 0
 	turn     chan struct{} // has a token while a commit is in flight
+	enough   int           // ops are worth a commit of their own now
+
+	share func() float64 // of what the database commits: Store.Share
 
 	// What the commit that had the last turn leaves to the next one.
 	expected    int       // ops that it answered, and those that waited then
 	gatherUntil time.Time // when those answered should have come again
 }
 
-func newQueue() *queue {
+func newQueue(share func() float64) *queue {
 	token := func() chan struct{} { return make(chan struct{}, 1) }
-	return &queue{filled: token(), many: token(), gathered: token(), turn: token()}
+	return &queue{share: share, enough: enough, filled: token(), many: token(), gathered: token(), turn: token()}
 }
 
 // put adds an op and reports whether there was room.
@@ -194,7 +198,7 @@ func (q *queue) put(o *op) bool {
 // wake tells the committers of what waits.
 func (q *queue) wake() {
 	signal(q.filled)
-	if len(q.ops) >= enough {
+	if len(q.ops) >= q.enough {
 		signal(q.many)
 	}
 	if q.awaited > 0 && len(q.ops) >= q.awaited {
@@ -229,9 +233,7 @@ func (q *queue) take(ctx context.Context) (ops []*op, done func()) {
 		if ops := q.pop(); len(ops) > 0 {
 			start := time.Now()
 			return ops, func() {
-				end := time.Now()
-				q.expected = min(len(ops)+q.len(), maxBatchOps)
-				q.gatherUntil = end.Add(min(end.Sub(start), maxGather))
+				q.expect(len(ops), time.Since(start))
 				<-q.turn
 			}
 		}
@@ -255,7 +257,7 @@ func (q *queue) awaitTurn(ctx context.Context) bool {
 		case q.turn <- struct{}{}:
 			return true
 		case <-q.many:
-			if q.len() < enough { // others took them
+			if !q.hasEnough() { // others took them
 				continue
 			}
 		case <-timer.C:
@@ -263,6 +265,19 @@ func (q *queue) awaitTurn(ctx context.Context) bool {
 		}
 		return false
 	}
+}
+
+// expect says what the next commit may wait for after one of so many ops that took
+// so long. Where others commit as well the database is busy without a second commit
+// of this replica, and fewer and larger ones leave more of it to all: beside two
+// others none begins before nine times as many ops wait.
+func (q *queue) expect(n int, took time.Duration) {
+	share := q.share()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.enough = min(int(enough/(share*share)), maxBatchOps)
+	q.expected = min(n+len(q.ops), maxBatchOps)
+	q.gatherUntil = time.Now().Add(min(time.Duration(float64(took)*min(1/share, 2)), maxGather))
 }
 
 // gather waits until the clients that the last commit has answered push again,
@@ -325,6 +340,13 @@ func (q *queue) remove(o *op) bool {
 	q.ops = slices.Delete(q.ops, i, i+1)
 	q.bytes -= o.size()
 	return true
+}
+
+// hasEnough reports whether enough ops wait.
+func (q *queue) hasEnough() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.ops) >= q.enough
 }
 
 // len returns how many ops wait.

@@ -11,7 +11,7 @@ import (
 func TestTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue()
+		q := newQueue(alone)
 		put := func() { q.put(&op{}) }
 		taken := make(chan int)
 		take := func() {
@@ -59,6 +59,64 @@ func TestTurns(t *testing.T) {
 	})
 }
 
+// TestTurnsBesideOthers protects the size of commits where others commit as well.
+func TestTurnsBesideOthers(t *testing.T) {
+	t.Parallel()
+	const took = 4 * time.Millisecond
+	tests := map[string]struct {
+		share float64
+		waits time.Duration // for clients that do not come back
+		many  int           // ops that are worth a second commit
+	}{
+		"nobody else commits":       {share: 1, waits: took, many: enough},
+		"another one commits":       {share: 0.5, waits: 2 * took, many: 4 * enough},
+		"five others commit":        {share: 1.0 / 6, waits: 2 * took, many: maxBatchOps},
+		"a few transactions beside": {share: 0.9, waits: took * 10 / 9, many: 34},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				q := newQueue(func() float64 { return test.share })
+				put := func(n int) {
+					for range n {
+						q.put(&op{})
+					}
+				}
+				put(3)
+				_, done := q.take(t.Context())
+				time.Sleep(took) // by the fake clock
+				done()
+				start := time.Now()
+				put(1)
+				_, done = q.take(t.Context())
+				if waited := time.Since(start); waited != test.waits {
+					t.Errorf("the next commit begins after %v, want %v", waited, test.waits)
+				}
+
+				taken := make(chan int, 1)
+				go func() {
+					ops, _ := q.take(t.Context())
+					taken <- len(ops)
+				}()
+				put(test.many - 1)
+				synctest.Wait()
+				select {
+				case n := <-taken:
+					t.Fatalf("a second commit began with %d ops, want none before %d wait", n, test.many)
+				default:
+				}
+				put(1)
+				synctest.Wait()
+				if n := <-taken; n != test.many {
+					t.Errorf("a second commit began with %d ops, want %d", n, test.many)
+				}
+				done()
+			})
+		})
+	}
+}
+
 // TestGathering protects the size of commits of clients that push again when
 // they are answered, and all others from waiting long for them.
 func TestGathering(t *testing.T) {
@@ -81,7 +139,7 @@ func TestGathering(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				q := newQueue()
+				q := newQueue(alone)
 				put := func(n int) {
 					for range n {
 						q.put(&op{})
@@ -109,3 +167,6 @@ func TestGathering(t *testing.T) {
 		})
 	}
 }
+
+// alone is the share of who is the only one that commits.
+func alone() float64 { return 1 }

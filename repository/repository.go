@@ -113,7 +113,7 @@ func New(store Store, options Options) *Repository {
 		logger:  options.Logger,
 		metrics: m,
 		catalog: &catalog{names: map[string]Claim{}, jobs: map[string]JobShape{}},
-		queue:   newQueue(),
+		queue:   newQueue(store.Share),
 		deletes: make(chan struct{}, maxDeletes),
 		tried:   make(chan struct{}),
 	}

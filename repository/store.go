@@ -26,6 +26,9 @@ type Store interface {
 	// Commit writes c as a plain commit: it shares the catalog lock, insists
 	// on c.Epoch, and registers c.Names and c.Jobs or returns a NotPlainError.
 	Commit(ctx context.Context, c *Commit) error
+	// Share estimates which part of what the database has committed lately was
+	// committed by this Store: 1 if nobody else did, and always more than 0.
+	Share() float64
 	// BeginJobs starts a transaction that shares the catalog lock and holds
 	// the locks of jobs, and returns the jobs' shapes.
 	BeginJobs(ctx context.Context, epoch int64, deadline time.Time, jobs []string) (Tx, map[string][]string, error)

@@ -18,7 +18,7 @@ import (
 )
 
 // The casts tell the server what the arguments are.
-const commitSQL = `SELECT commit_pushes(
+const commitSQL = `SELECT now, number FROM commit_pushes(
 	$1::uuid, $2::bigint, $3::timestamptz, $4::text, $5::boolean,
 	$6::bytea[], $7::text[], $8::text[], $9::text[],
 	$10::bytea[], $11::text[], $12::bytea[],
@@ -79,14 +79,18 @@ func (s *Store) commit(ctx context.Context, conn *pgx.Conn, c *repository.Commit
 	if err != nil {
 		return err
 	}
-	s.clock.set(timestamp(answer))
+	s.clock.set(timestamp(answer[0]))
+	s.share.committed(bigint(answer[1]))
 	return nil
 }
 
-// call runs a statement that returns one value, with arguments in binary
+// Share implements repository.Store.
+func (s *Store) Share() float64 { return s.share.share() }
+
+// call runs a statement that returns one row, with arguments in binary
 // format. A connection that has lost its prepared statement is closed, since it
 // would never find it again.
-func call(ctx context.Context, conn *pgx.Conn, prepare bool, sql string, arguments [][]byte) ([]byte, error) {
+func call(ctx context.Context, conn *pgx.Conn, prepare bool, sql string, arguments [][]byte) ([][]byte, error) {
 	binary := []int16{pgx.BinaryFormatCode}
 	lendBuffer(conn.PgConn(), arguments)
 	var result *pgconn.Result
@@ -105,7 +109,7 @@ func call(ctx context.Context, conn *pgx.Conn, prepare bool, sql string, argumen
 	if result.Err != nil {
 		return nil, result.Err
 	}
-	return result.Rows[0][0], nil
+	return result.Rows[0], nil
 }
 
 func (s *Store) commitError(err error, c *repository.Commit) error {

@@ -72,8 +72,11 @@ func (a *arguments) timestamp(t time.Time) { a.bigint(t.UnixMicro() - epoch.Unix
 
 // timestamp reads what arguments.timestamp writes.
 func timestamp(b []byte) time.Time {
-	return time.UnixMicro(epoch.UnixMicro() + int64(binary.BigEndian.Uint64(b)))
+	return time.UnixMicro(epoch.UnixMicro() + bigint(b))
 }
+
+// bigint reads what arguments.bigint writes.
+func bigint(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) }
 
 // array writes an array of what write adds for each element of from.
 func array[T any](a *arguments, elementOID uint32, from []T, write func(*T)) {

@@ -51,7 +51,7 @@ func TestArguments(t *testing.T) {
 			defer a.release()
 			test.write(a)
 			got, err := call(t.Context(), conn, true, "SELECT ("+test.sql+")::text", a.values())
-			if err != nil || !bytes.Equal(got, []byte(test.want)) {
+			if err != nil || !bytes.Equal(got[0], []byte(test.want)) {
 				t.Errorf("the server reads %s, want %s (%v)", got, test.want, err)
 			}
 		})

@@ -40,6 +40,7 @@ type Store struct {
 	// keep commits and scrapes waiting for a connection.
 	readers *pgxpool.Pool
 	clock   clock
+	share   share
 	replica string
 	// prepares is false in the modes for poolers, in which nothing is prepared.
 	prepares bool

@@ -37,6 +37,22 @@ func TestMigrateAtOnce(t *testing.T) {
 }
 
 // TestPgBouncer protects what a pooler in transaction mode breaks: anything
+// TestShare protects that a replica knows of the commits of others.
+func TestShare(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, postgres.Migrate)
+	a, b := newReplica(t, url), newReplica(t, url)
+	for i := range 64 {
+		a.put(fmt.Sprintf("m %d\n", i), "job/a")
+		b.put(fmt.Sprintf("m %d\n", i), "job/b")
+	}
+	for _, r := range []*replica{a, b} { // other databases of the server have their share, too
+		if share := r.Share(); share <= 0 || share > 0.6 {
+			t.Errorf("one of two who commit in turns has a share of %.2f, want half or less", share)
+		}
+	}
+}
+
 // that needs a session.
 func TestPgBouncer(t *testing.T) {
 	t.Parallel()

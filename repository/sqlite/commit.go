@@ -391,6 +391,9 @@ func (s *Store) Fence(ctx context.Context, id uuid.UUID) (bool, error) {
 	return false, t.finish(ctx, nil, false)
 }
 
+// Share implements repository.Store: the file has one writer.
+func (s *Store) Share() float64 { return 1 }
+
 // Answers implements repository.Store.
 func (s *Store) Answers(ctx context.Context, digests [][32]byte) (map[[32]byte]repository.Answer, error) {
 	answers := make(map[[32]byte]repository.Answer, len(digests))
