@@ -38,6 +38,7 @@ type section struct {
 func sections() []section {
 	return []section{
 		{name: "push", heading: "Pushes", run: (*bench).pushSection},
+		{name: "stored", heading: "Pushes beside few and many groups", run: (*bench).storedSection},
 		{name: "pgbench", heading: "The limit of a push", run: (*bench).pgbenchSection},
 		{name: "replicas", heading: "Replicas", run: (*bench).replicasSection},
 		{name: "names", heading: "Label-name sets and new metric names", run: (*bench).namesSection},

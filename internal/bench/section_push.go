@@ -6,7 +6,7 @@ import (
 )
 
 // cell is one place in the table of pushes.
-type cell struct{ stored, groups, clients, system int }
+type cell struct{ stored, clients, system int }
 
 // pushSection measures pushes by the number of groups that are stored and of
 // clients, on all systems.
@@ -39,7 +39,7 @@ func (b *bench) pushes(ctx context.Context, all map[cell][]pushed, which, stored
 	}
 	defer s.release()
 	for _, c := range b.plan.cells(which, stored) {
-		l := load{traffic: plain(c.groups), clients: c.clients}
+		l := load{traffic: plain(stored), clients: c.clients}
 		if which == pushgateway && stored >= slow {
 			l.pushes = b.plan.slowPushes * slow / stored
 		} else {
@@ -54,31 +54,22 @@ func (b *bench) pushes(ctx context.Context, all map[cell][]pushed, which, stored
 			return err
 		}
 		all[c] = append(all[c], result)
-		progress("%-22s %6s stored, %6s pushed to, %2d clients: %s/s, p50 %s ms, p99 %s ms", names[which], thousands(stored), thousands(c.groups), c.clients,
+		progress("%-22s %6s groups, %2d clients: %s/s, p50 %s ms, p99 %s ms", names[which], thousands(stored), c.clients,
 			perSecond(result.rate), millis(result.p50), millis(result.p99))
 	}
 	return nil
 }
 
-// few are numbers of groups that are pushed to beside any number that is stored:
-// whether what is stored makes pushes slower shows where all else is equal.
-var few = []int{1, 1000}
-
 func (p plan) cells(which, stored int) []cell {
 	var cells []cell
 	for _, clients := range p.clients {
-		cells = append(cells, cell{stored, stored, clients, which})
-	}
-	for _, groups := range few {
-		if which == oneReplica && stored > groups {
-			cells = append(cells, cell{stored, groups, p.most(), which})
-		}
+		cells = append(cells, cell{stored, clients, which})
 	}
 	return cells
 }
 
 func (b *bench) printPushes(all map[cell][]pushed) {
-	t := table{{"groups stored", "pushed to", "clients", "system", "pushes/s", "× check off", "× check on", "p50 ms", "p99 ms", "p99/p50", "CPU ms per push", "PostgreSQL's", "clients'"}}
+	t := table{{"groups", "clients", "system", "pushes/s", "× check off", "× check on", "p50 ms", "p99 ms", "p99/p50", "CPU ms per push", "PostgreSQL's", "clients'"}}
 	for _, stored := range b.plan.stored {
 		for _, c := range b.plan.cells(oneReplica, stored) { // no other has more
 			for c.system = range len(names) {
@@ -105,32 +96,20 @@ func (t *table) addPushes(all map[cell][]pushed, c cell) {
 	if m.cost.database > 0 {
 		database = millis(m.cost.database)
 	}
-	t.add(thousands(c.stored), thousands(c.groups), fmt.Sprint(c.clients), names[c.system], perSecond(m.rate), off, on,
+	t.add(thousands(c.stored), fmt.Sprint(c.clients), names[c.system], perSecond(m.rate), off, on,
 		millis(m.p50), millis(m.p99), ratio(float64(m.p99), float64(m.p50)), millis(m.cost.system()), database, millis(m.cost.clients))
 }
 
 func (b *bench) judgePushes(all map[cell][]pushed) {
-	at := func(which, stored, groups int) pushed {
-		return median(all[cell{stored, groups, b.plan.most(), which}])
-	}
 	n := b.plan.groups
-	one, off, on := at(oneReplica, n, n), at(unchecked, n, n), at(pushgateway, n, n)
+	at := func(which int) pushed { return median(all[cell{n, b.plan.most(), which}]) }
+	one, off, on := at(oneReplica), at(unchecked), at(pushgateway)
 	what := fmt.Sprintf("%d clients, %s groups: ", b.plan.most(), thousands(n))
 	b.atLeast(1, one.rate, off.rate, what+"rate, check off", perSecond(one.rate)+"/s", perSecond(off.rate)+"/s")
 	b.atLeast(1000, one.rate, on.rate, what+"rate, check on", perSecond(one.rate)+"/s", perSecond(on.rate)+"/s")
 	b.atMost(4, float64(one.p99), float64(one.p50), what+"p99, p50", millis(one.p99)+" ms", millis(one.p50)+" ms")
 	b.atMost(1, float64(one.cost.system()), float64(off.cost.system()), what+"CPU of replica and database per push, check off",
 		millis(one.cost.system())+" ms", millis(off.cost.system())+" ms")
-	last := b.plan.stored[len(b.plan.stored)-1]
-	grow := func(from, fromGroups, groups int, to string) {
-		first, then := at(oneReplica, from, fromGroups), at(oneReplica, last, groups)
-		b.atLeast(0.9, then.rate, first.rate, fmt.Sprintf("rate with %s groups stored, and with %s, pushes to %s", thousands(last), thousands(from), to),
-			perSecond(then.rate)+"/s", perSecond(first.rate)+"/s")
-	}
-	for _, groups := range few {
-		grow(groups, groups, groups, thousands(groups))
-	}
-	grow(b.plan.stored[0], b.plan.stored[0], last, "all")
 }
 
 func (b *bench) chartPushes(all map[cell][]pushed) chart {
@@ -138,7 +117,7 @@ func (b *bench) chartPushes(all map[cell][]pushed) chart {
 	for which := range len(names) {
 		l := line{name: names[which], ours: which != pushgateway && which != unchecked}
 		for _, stored := range b.plan.stored {
-			l.add(stored, median(all[cell{stored, stored, b.plan.most(), which}]).rate)
+			l.add(stored, median(all[cell{stored, b.plan.most(), which}]).rate)
 		}
 		c.lines = append(c.lines, l)
 	}
