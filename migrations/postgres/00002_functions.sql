@@ -214,7 +214,7 @@ END $$;
 -- commit_pushes is one commit of a replica: everything that waited, folded to
 -- one change per group, and one history row per request. Arrays that belong
 -- together have equal lengths; keys, digests and request ids come sorted. It
--- returns the time of the commit and the number of its transaction.
+-- returns the time of the commit.
 -- +goose StatementBegin
 CREATE FUNCTION commit_pushes(
     _commit uuid, _epoch bigint, _not_after timestamptz, _replica text, _unchecked boolean,
@@ -227,10 +227,10 @@ CREATE FUNCTION commit_pushes(
     _families json[], _family_sets uuid[], _cleared text[],
     _h_keys bytea[], _h_labels text[], _h_jobs text[], _h_methods text[], _h_outcomes text[], _h_reasons text[],
     _h_affected integer[], _h_groups integer[], _h_families json[], _h_series integer[], _h_bytes integer[],
-    _h_clients text[], _h_usernames text[], _h_user_agents text[], _h_request_ids text[], _h_successes boolean[],
-    OUT now timestamptz, OUT number bigint
-) LANGUAGE plpgsql VOLATILE AS $$
+    _h_clients text[], _h_usernames text[], _h_user_agents text[], _h_request_ids text[], _h_successes boolean[]
+) RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+    now      timestamptz;
     existing bytea[];
     created  bytea[] := '{}';
     wanted   integer := 0;
@@ -316,7 +316,7 @@ BEGIN
     IF clock_timestamp() > _not_after THEN
         RAISE EXCEPTION 'deadline passed' USING ERRCODE = 'PG002', DETAIL = extract(epoch FROM clock_timestamp())::text;
     END IF;
-    number := pg_current_xact_id()::text::bigint;
+    RETURN now;
 END $$;
 -- +goose StatementEnd
 

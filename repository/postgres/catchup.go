@@ -114,7 +114,8 @@ func (s *Store) catchUp(ctx context.Context, q querier, c repository.Cursor, kno
 // transaction that writes has begun or ended. Then it returns the position.
 func (s *Store) unchanged(ctx context.Context, since *cursor) (repository.Position, bool, error) {
 	var h header
-	if err := s.pool.QueryRow(ctx, headerSQL).Scan(h.targets()...); err != nil {
+	err := askFirst(ctx, func(ctx context.Context) error { return s.pool.QueryRow(ctx, headerSQL).Scan(h.targets()...) })
+	if err != nil {
 		return repository.Position{}, false, wrap(err)
 	}
 	s.clock.set(h.now)

@@ -17,8 +17,9 @@ import (
 	"github.com/sqlpushgateway/sqlpushgateway/repository/internal/rows"
 )
 
-// The casts tell the server what the arguments are.
-const commitSQL = `SELECT now, number FROM commit_pushes(
+// commitSQL returns the time of the commit and the number of its transaction. The
+// casts tell the server what the arguments are.
+const commitSQL = `SELECT commit_pushes(
 	$1::uuid, $2::bigint, $3::timestamptz, $4::text, $5::boolean,
 	$6::bytea[], $7::text[], $8::text[], $9::text[],
 	$10::bytea[], $11::text[], $12::bytea[],
@@ -29,7 +30,7 @@ const commitSQL = `SELECT now, number FROM commit_pushes(
 	$27::json[], $28::uuid[], $29::text[],
 	$30::bytea[], $31::text[], $32::text[], $33::text[], $34::text[], $35::text[],
 	$36::integer[], $37::integer[], $38::json[], $39::integer[], $40::integer[],
-	$41::text[], $42::text[], $43::text[], $44::text[], $45::boolean[])`
+	$41::text[], $42::text[], $43::text[], $44::text[], $45::boolean[]), pg_current_xact_id()::text::bigint`
 
 // querier is a pool, a connection or a transaction.
 type querier interface {

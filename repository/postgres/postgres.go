@@ -69,6 +69,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		config.MaxConns = o.MaxConnections
 	}
 	config.HealthCheckPeriod = 5 * time.Second
+	config.ShouldPing = shouldPing
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 2 * time.Second
 	}

@@ -37,6 +37,20 @@ func TestMigrateAtOnce(t *testing.T) {
 }
 
 // TestPgBouncer protects what a pooler in transaction mode breaks: anything
+// TestLostConnections protects scrapes after the server, or something on the way to
+// it, has closed the connections that wait for them.
+func TestLostConnections(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, postgres.Migrate)
+	r, c := newReplica(t, url), connect(t, url)
+	for range 3 {
+		r.put("m 1\n", "job/a")
+		r.catchUp()
+		run(t, c, "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+		r.catchUp()
+	}
+}
+
 // TestShare protects that a replica knows of the commits of others.
 func TestShare(t *testing.T) {
 	t.Parallel()
