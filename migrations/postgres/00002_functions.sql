@@ -379,6 +379,27 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- thin_statistics lets PostgreSQL analyze a table from 3,000 of its pages instead of
+-- 30,000. That takes a tenth of a second instead of two for a million rows, in which
+-- no dead version of a group can be pruned, as the transaction might see it.
+-- +goose StatementBegin
+CREATE FUNCTION thin_statistics(_table regclass) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    change text;
+BEGIN
+    FOR change IN
+        SELECT format('ALTER TABLE %s %s', _table, string_agg(format('ALTER COLUMN %I SET STATISTICS 10', attname), ', '))
+        FROM pg_attribute WHERE attrelid = _table AND attnum > 0 AND NOT attisdropped
+        UNION ALL
+        SELECT format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS 10', indexrelid::regclass, position)
+        FROM pg_index, generate_series(1, indnkeyatts) position
+        WHERE indrelid = _table AND indkey[position - 1] = 0 -- an expression
+    LOOP
+        EXECUTE change;
+    END LOOP;
+END $$;
+-- +goose StatementEnd
+
 -- make_history_partitions makes the partitions of push_history from one day to
 -- another, in UTC. ATTACH, unlike CREATE ... PARTITION OF, holds up no
 -- push. It has to lock the default partition, and gives up soon when somebody
@@ -400,6 +421,7 @@ BEGIN
             OR EXISTS (SELECT 1 FROM push_history_default
                        WHERE at >= day::timestamp AT TIME ZONE 'UTC' AND at < (day + 1)::timestamp AT TIME ZONE 'UTC');
         EXECUTE format('CREATE TABLE %I (LIKE push_history INCLUDING ALL)', name);
+        PERFORM thin_statistics(name::regclass);
         EXECUTE format('ALTER TABLE push_history ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name,
             day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
     END LOOP;
@@ -450,5 +472,5 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION drop_history_partition, trim_feed, make_history_partitions, delete_groups, commit_pushes, remember_requests,
+DROP FUNCTION drop_history_partition, trim_feed, make_history_partitions, thin_statistics, delete_groups, commit_pushes, remember_requests,
     not_before, older_family_times, merge_families, register_plain, claim, lock_jobs, share_catalog, begin_life, lock_catalog, enter_commit, current_life;

@@ -44,3 +44,17 @@ func TestThirtyDays(t *testing.T) {
 		t.Errorf("%d rows of the last %d days are left, want all %d", rows, kept, kept*perDay)
 	}
 }
+
+// TestThinStatistics protects the pruning of groups, which waits while PostgreSQL
+// analyzes the history, from long waits.
+func TestThinStatistics(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, postgres.Migrate)
+	newReplica(t, url)
+	n := query[int](t, connect(t, url), `SELECT count(*) FROM pg_partition_tree('push_history') p
+		JOIN pg_index i ON i.indrelid = p.relid JOIN pg_attribute a ON a.attrelid = p.relid OR a.attrelid = i.indexrelid AND i.indkey[a.attnum - 1] = 0
+		WHERE p.isleaf AND p.relid <> 'push_history_default'::regclass AND a.attnum > 0 AND a.attstattarget IS DISTINCT FROM 10`)
+	if n > 0 {
+		t.Errorf("%d columns of partitions have another statistics target than 10", n)
+	}
+}
