@@ -281,8 +281,8 @@ func (q *queue) expect(n int, took time.Duration) {
 }
 
 // gather waits until the clients that the last commit has answered push again,
-// as many do at about the same time, but only for as long as that commit
-// took: large commits cost everybody less. The caller has the turn.
+// as many do at about the same time, but only for as long as expect says:
+// large commits cost everybody less. The caller has the turn.
 func (q *queue) gather(ctx context.Context) {
 	wait := time.Until(q.gatherUntil)
 	if wait <= 0 || !q.await(q.expected) {
