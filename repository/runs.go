@@ -33,10 +33,6 @@ const (
 	// lastRows is how many rows of a job are looked at for that, since each run may
 	// have a start.
 	lastRows = 2 * statisticRuns
-	// firstJobs is for how many jobs there is always time, even where nothing that
-	// is read is in memory yet; lastJobs is how many are looked at in one step.
-	firstJobs = 5
-	lastJobs  = 16
 	// startedWithin is for how long a run may go on after its start.
 	startedWithin = time.Hour
 )
@@ -47,17 +43,13 @@ func (r *Repository) JobRuns(ctx context.Context, jobs []string) ([]JobRuns, err
 	if err := r.begun(ctx); err != nil {
 		return nil, err
 	}
-	of := make([]JobRuns, 0, len(jobs))
-	pace := newPace(firstJobs, lastJobs)
-	for step := firstJobs; step > 0 && len(of) < len(jobs); step = pace.next() {
-		some := jobs[len(of):min(len(of)+step, len(jobs))]
-		runs, err := r.store.LastRuns(ctx, some, lastRows)
-		if err != nil {
-			return nil, err
-		}
-		for i := range runs {
-			of = append(of, statistics(runs[i]))
-		}
+	runs, err := r.store.LastRuns(ctx, jobs, lastRows, searchTime)
+	if err != nil {
+		return nil, err
+	}
+	of := make([]JobRuns, len(runs))
+	for i := range runs {
+		of[i] = statistics(runs[i])
 	}
 	return of, nil
 }

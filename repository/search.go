@@ -100,12 +100,12 @@ const (
 // pace is that of the steps in which something is looked for.
 type pace struct {
 	begun, last time.Time
-	step, most  int
+	step        int
 }
 
-func newPace(first, most int) *pace {
+func newPace(first int) *pace {
 	now := time.Now()
-	return &pace{now, now, first, most}
+	return &pace{now, now, first}
 }
 
 // next returns, after a step, how large the next one is: up to twice as large, as
@@ -118,7 +118,7 @@ func (p *pace) next() int {
 	if fits < max(1, p.step/2) {
 		return 0
 	}
-	p.step = min(2*p.step, p.most, fits)
+	p.step = min(2*p.step, lastStep, fits)
 	return p.step
 }
 
@@ -132,7 +132,7 @@ func (r *Repository) Search(ctx context.Context, q HistoryQuery, use func(*Histo
 	filter := filterOf(&q)
 	room := q.Limit
 	q.Limit = min(room+1, firstStep) // one more tells whether there are more
-	pace := newPace(q.Limit, lastStep)
+	pace := newPace(q.Limit)
 	var page HistoryPage
 	for {
 		rows, more, err := r.store.FindHistory(ctx, q)

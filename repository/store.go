@@ -69,8 +69,9 @@ type Store interface {
 	// HistoryRow returns the row with that Seq, and whether there is one.
 	HistoryRow(ctx context.Context, seq int64) (row HistoryRow, ok bool, err error)
 	// LastRuns returns for each of the jobs, in their order, the accepted pushes
-	// among the last n rows of its history, newest first.
-	LastRuns(ctx context.Context, jobs []string, n int) ([][]Run, error)
+	// among the last n rows of its history, newest first. It returns fewer if it
+	// cannot begin with the next one within that time; but always the first.
+	LastRuns(ctx context.Context, jobs []string, n int, within time.Duration) ([][]Run, error)
 	// Ping returns nil if the database answers and takes commits.
 	Ping(ctx context.Context) error
 	// Maintain does what must be done now and then: it makes partitions ahead

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -115,47 +116,76 @@ func (s *Store) HistoryRow(ctx context.Context, seq int64) (row repository.Histo
 	return row, ok, err
 }
 
-// lastRunsSQL finds the last rows of jobs, as many of each as it says, between two
-// times in days ago. PostgreSQL begins to read all partitions between them for each job.
-const lastRunsSQL = `SELECT j.number - 1, r.outcome = 'accepted' AND r.method IN ('PUT', 'POST'), r.seq, r.at, r.key, r.success
-	FROM unnest($1::text[], $2::int[]) WITH ORDINALITY j (job, rows, number)
-	CROSS JOIN LATERAL (
-		SELECT outcome, method, seq, at, key, success FROM push_history h
-		WHERE hashtextextended(h.job, 0) = hashtextextended(j.job, 0) AND h.job = j.job
-			AND h.at >= now() - make_interval(days => $3::int) AND h.at < now() - make_interval(days => $4::int)
-		ORDER BY at DESC, seq DESC LIMIT j.rows) r`
-
-// In most jobs the last rows are of the last days, and only of others older ones are
-// looked for: those of the last thousand years.
-var lastRunsDays = [...]struct{ since, until int }{{2, -1}, {365_000, 2}}
+// recentDays are those that most jobs have their last rows in. To look further,
+// PostgreSQL begins to read all other partitions for each job.
+const recentDays = 3
 
 // LastRuns implements repository.Store.
-func (s *Store) LastRuns(ctx context.Context, jobs []string, n int) ([][]repository.Run, error) {
-	of, missing := make([][]repository.Run, len(jobs)), slices.Repeat([]int{n}, len(jobs))
+func (s *Store) LastRuns(ctx context.Context, jobs []string, n int, within time.Duration) ([][]repository.Run, error) {
+	day := time.Now().UTC().AddDate(0, 0, 1-recentDays)
+	last := lastRuns{jobs, slices.Repeat([]int{n}, len(jobs)), make([][]repository.Run, len(jobs))}
 	err := s.search(ctx, searchSettings+inOrder+plannedOnce, func(tx pgx.Tx) error {
-		for _, days := range lastRunsDays {
-			if !slices.ContainsFunc(missing, func(n int) bool { return n > 0 }) {
-				return nil
-			}
-			rows, err := tx.Query(ctx, lastRunsSQL, jobs, missing, days.since, days.until)
-			if err != nil {
-				return wrap(err)
-			}
-			var job int
-			var isRun bool
-			var run repository.Run
-			var key []byte
-			if _, err := pgx.ForEachRow(rows, []any{&job, &isRun, &run.Seq, &run.At, &key, &run.Success}, func() error {
-				missing[job]--
-				if run.Group = exposition.Digest(key); isRun {
-					of[job] = append(of[job], run)
-				}
-				return nil
-			}); err != nil {
-				return wrap(err)
-			}
+		if err := last.find(ctx, tx, `>=`, day, within*3/4); err != nil || !last.incomplete() {
+			return err
+		}
+		return last.find(ctx, tx, `<`, day, within)
+	})
+	return last.of, err
+}
+
+// lastRuns are those of jobs that were found, and how many rows of each are missing.
+type lastRuns struct {
+	jobs    []string
+	missing []int
+	of      [][]repository.Run
+}
+
+func (l *lastRuns) incomplete() bool {
+	return slices.ContainsFunc(l.missing, func(n int) bool { return n > 0 })
+}
+
+// find looks in the partitions before or since a day, and leaves the jobs out that
+// it does not come to in time.
+func (l *lastRuns) find(ctx context.Context, tx pgx.Tx, from string, day time.Time, within time.Duration) error {
+	rows, err := tx.Query(ctx, lastRunsSQL(from, day), l.jobs, l.missing, within)
+	if err != nil {
+		return wrap(err)
+	}
+	var job int
+	var late bool
+	var isRun, success *bool
+	var seq *int64
+	var at *time.Time
+	var key []byte
+	inTime := len(l.jobs)
+	_, err = pgx.ForEachRow(rows, []any{&job, &late, &isRun, &seq, &at, &key, &success}, func() error {
+		if late {
+			inTime = min(inTime, job)
+		}
+		if seq == nil { // none was found
+			return nil
+		}
+		l.missing[job]--
+		if *isRun {
+			l.of[job] = append(l.of[job], repository.Run{Seq: *seq, At: *at, Group: exposition.Digest(key), Success: success})
 		}
 		return nil
 	})
-	return of, err
+	l.jobs, l.missing, l.of = l.jobs[:inTime], l.missing[:inTime], l.of[:inTime]
+	return wrap(err)
+}
+
+// lastRunsSQL returns a statement for the last rows of jobs, as many of each as are
+// missing. The day is a part of it, so that its plan is for those partitions alone.
+// It asks for the time before each job: that of one depends on what is in memory.
+func lastRunsSQL(from string, day time.Time) string {
+	return `SELECT j.number - 1, j.late, r.outcome = 'accepted' AND r.method IN ('PUT', 'POST'), r.seq, r.at, r.key, r.success
+		FROM (
+			SELECT job, missing, number, number > 1 AND missing > 0 AND clock_timestamp() > now() + $3::interval AS late
+			FROM unnest($1::text[], $2::int[]) WITH ORDINALITY u (job, missing, number)) j
+		LEFT JOIN LATERAL (
+			SELECT outcome, method, seq, at, key, success FROM push_history h
+			WHERE NOT j.late AND hashtextextended(h.job, 0) = hashtextextended(j.job, 0) AND h.job = j.job
+				AND h.at ` + from + ` '` + day.Format(time.DateOnly) + `T00:00:00Z'
+			ORDER BY at DESC, seq DESC LIMIT j.missing) r ON true`
 }

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"time"
 
 	"github.com/sqlpushgateway/sqlpushgateway/exposition"
 	"github.com/sqlpushgateway/sqlpushgateway/repository"
@@ -50,17 +51,21 @@ func (s *Store) HistoryRow(ctx context.Context, seq int64) (repository.HistoryRo
 }
 
 // LastRuns implements repository.Store.
-func (s *Store) LastRuns(ctx context.Context, jobs []string, n int) ([][]repository.Run, error) {
-	of := make([][]repository.Run, len(jobs))
-	err := s.read(ctx, func(q querier, _ position) error {
-		for i, job := range jobs {
+func (s *Store) LastRuns(ctx context.Context, jobs []string, n int, within time.Duration) (of [][]repository.Run, err error) {
+	begun := time.Now()
+	err = s.read(ctx, func(q querier, _ position) error {
+		for _, job := range jobs {
+			if len(of) > 0 && time.Since(begun) > within {
+				return nil
+			}
 			if err := ended(ctx); err != nil {
 				return err
 			}
-			var err error
-			if of[i], err = lastRuns(q, job, n); err != nil {
+			runs, err := lastRuns(q, job, n)
+			if err != nil {
 				return err
 			}
+			of = append(of, runs)
 		}
 		return nil
 	})

@@ -222,7 +222,7 @@ func testLastRuns(t *testing.T, r *replica) {
 		return strings.Join(parts, " ")
 	}
 	for n, want := range map[int]string{1: "17:unknown|14:true|", 2: "17:unknown 15:unknown|14:true|", 100: "17:unknown 15:unknown 11:unknown|14:true 10:false|"} {
-		runs, err := r.LastRuns(t.Context(), []string{"b", "a", "c"}, n)
+		runs, err := r.LastRuns(t.Context(), []string{"b", "a", "c"}, n, time.Minute)
 		must(t, err)
 		var got []string
 		for _, of := range runs {
@@ -241,13 +241,24 @@ func testLastRuns(t *testing.T, r *replica) {
 	}
 	must(t, r.AddHistory(t.Context(), late))
 	for n, want := range map[int]string{1: "103:false", 2: "103:false 102:false", 3: "103:false 102:false 101:false", 9: "103:false 102:false 101:false 100:false"} {
-		runs, err := r.LastRuns(t.Context(), []string{"c", "late"}, n)
+		runs, err := r.LastRuns(t.Context(), []string{"c", "late"}, n, time.Minute)
 		must(t, err)
 		if got := show(runs[1]); len(runs[0]) > 0 || got != want {
 			t.Errorf("the last %d runs of late are %s, want %s", n, got, want)
 		}
 	}
-	if runs, err := r.LastRuns(t.Context(), nil, 10); len(runs) != 0 || err != nil {
-		t.Errorf("the runs of no jobs are %v, %v", runs, err)
+	for name, test := range map[string]struct {
+		jobs   []string
+		within time.Duration
+		want   int
+	}{
+		"all jobs that there is time for":    {[]string{"none", "late", "a", "b"}, time.Minute, 4},
+		"the first job, if there is no time": {[]string{"late", "none", "a"}, 0, 1},
+		"a first job that has no runs":       {[]string{"none", "late"}, 0, 1},
+		"nothing, if no jobs are asked for":  {nil, time.Minute, 0},
+	} {
+		if runs, err := r.LastRuns(t.Context(), test.jobs, 10, test.within); len(runs) != test.want || err != nil {
+			t.Errorf("%s: %v, %v", name, runs, err)
+		}
 	}
 }
