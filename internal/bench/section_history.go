@@ -22,12 +22,6 @@ const (
 // lengths are those of the histories that are compared: the last is long.
 var lengths = []string{"almost empty", "long"}
 
-// besideHistory is what was measured with one history.
-type besideHistory struct {
-	pushes  []pushed
-	scrapes []scraped
-}
-
 // historySection compares pushes and scrapes with a long history and without,
 // and measures the queries with it.
 func (b *bench) historySection(ctx context.Context) (err error) {
@@ -79,82 +73,87 @@ func (o *ours) drop(ctx context.Context, databases []string) error {
 
 // besideHistories measures pushes and scrapes on databases in turns.
 func (b *bench) besideHistories(ctx context.Context, databases []string) error {
-	systems := make([]*system, len(databases))
+	systems, contenders := make([]*system, len(databases)), make([]contender, len(databases))
 	for i, database := range databases {
 		s, err := b.ours.startAsIs(ctx, database, 2)
 		if err != nil {
 			return err
 		}
 		defer s.release()
-		systems[i] = s
+		systems[i], contenders[i] = s, contender{pushedReplica(s), plain(b.plan.groups)}
 	}
-	all := make([]besideHistory, len(databases))
+	pushes, err := b.inTurns(ctx, contenders)
+	if err != nil {
+		return err
+	}
+	scrapes := make([][]scraped, len(databases))
 	for round := range b.plan.rounds {
 		progress("round %d of %d", round+1, b.plan.rounds)
 		for n := range systems {
 			i := (round + n) % len(systems) // neither is always first
-			if err := b.besideHistory(ctx, &all[i], systems[i]); err != nil {
+			some, err := b.scrapesBesideHistory(ctx, systems[i])
+			if err != nil {
 				return err
 			}
+			scrapes[i] = append(scrapes[i], some...)
 		}
 	}
-	return b.reportHistories(ctx, databases, all)
+	return b.reportHistories(ctx, databases, pushes, scrapes)
 }
 
-// besideHistory measures one round. The second replica is pushed to, the first
-// one is scraped.
-func (b *bench) besideHistory(ctx context.Context, all *besideHistory, s *system) error {
+// pushedReplica is the second replica, to which is pushed. The first one is scraped.
+func pushedReplica(s *system) *system {
+	return &system{gateways: s.gateways[1:], database: s.database}
+}
+
+// scrapesBesideHistory measures one round.
+func (b *bench) scrapesBesideHistory(ctx context.Context, s *system) (all []scraped, err error) {
+	other := pushedReplica(s)
 	l := load{traffic: plain(b.plan.groups), clients: b.plan.most()}
-	other := &system{gateways: s.gateways[1:], database: s.database}
 	if err := l.warm(ctx, other, b.plan.warmUp); err != nil {
-		return err
+		return nil, err
 	}
-	l.time, l.first = b.plan.time, newValues()
-	result, err := l.run(ctx, other)
-	if err != nil {
-		return err
-	}
-	all.pushes = append(all.pushes, result)
 	c, err := dial(ctx, s.gateways[0].address)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer c.close()
 	if _, err := c.scrape(textGzip); err != nil { // all that the load has changed
-		return err
+		return nil, err
 	}
 	for range scrapesPerRound {
 		select {
 		case <-time.After(scrapePause):
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		}
 		scrape, err := scrapeChanged(ctx, s.gateways[0], c, other.gateways, textGzip, b.plan.groups, historyChange)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		all.scrapes = append(all.scrapes, scrape)
+		all = append(all, scrape)
 	}
-	return nil
+	return all, nil
 }
 
-func (b *bench) reportHistories(ctx context.Context, databases []string, all []besideHistory) error {
+func (b *bench) reportHistories(ctx context.Context, databases []string, pushes [][]pushed, scrapes [][]scraped) error {
+	fmt.Printf("Pushes: %s. Scrapes: %d of each.\n\n", b.turns(), scrapesPerRound*b.plan.rounds)
 	t := table{{"history", "GB", "pushes/s", "p50 ms", "p99 ms", "CPU ms per push", "PostgreSQL's", "scrape ms", "scrape CPU ms"}}
 	for i, length := range lengths {
 		size, err := b.ours.historyBytes(ctx, databases[i])
 		if err != nil {
 			return err
 		}
-		m, s := median(all[i].pushes), medianScrape(all[i].scrapes)
+		m, s := median(pushes[i]), medianScrape(scrapes[i])
 		t.add(length, fmt.Sprintf("%.2f", float64(size)/1e9), perSecond(m.rate), millis(m.p50), millis(m.p99), millis(m.cost.system()), millis(m.cost.database),
 			millis(s.latency), millis(s.cpu))
 	}
 	t.print()
-	few, many := median(all[0].pushes), median(all[1].pushes)
+	few, many := median(pushes[0]), median(pushes[1])
 	beside := " with " + thousands(b.plan.history.rows) + " rows of history, and with few"
 	b.atLeast(0.95, many.rate, few.rate, "rate of pushes"+beside, perSecond(many.rate)+"/s", perSecond(few.rate)+"/s")
 	b.atMost(1/0.95, float64(many.cost.system()), float64(few.cost.system()), "CPU per push"+beside, millis(many.cost.system())+" ms", millis(few.cost.system())+" ms")
-	fewScrapes, manyScrapes := medianScrape(all[0].scrapes), medianScrape(all[1].scrapes)
+	fewScrapes, manyScrapes := medianScrape(scrapes[0]), medianScrape(scrapes[1])
 	b.atMost(1/0.95, float64(manyScrapes.latency), float64(fewScrapes.latency), "time of a gzip scrape, "+changes[historyChange].name+" changed,"+beside,
 		millis(manyScrapes.latency)+" ms", millis(fewScrapes.latency)+" ms")
 	b.atMost(1/0.95, float64(manyScrapes.cpu), float64(fewScrapes.cpu), "CPU of a gzip scrape, "+changes[historyChange].name+" changed,"+beside,

@@ -3,18 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 )
 
 // pushedTo is pushes to some of the groups that are stored.
 type pushedTo struct{ stored, groups int }
-
-// Turns are short and many, since the machine is not as fast at all times.
-const (
-	turnsPerRound = 4
-	turnWarmUp    = 200 * time.Millisecond
-	turnTime      = 700 * time.Millisecond
-)
 
 // storedSection compares pushes beside few groups with those beside many, in
 // turns. To one group is not to many, as those that are committed together become
@@ -38,23 +30,17 @@ func (b *bench) storedSection(ctx context.Context) error {
 		defer s.release()
 		systems[a.stored] = s
 	}
+	contenders := make([]contender, len(all))
+	for i, a := range all {
+		contenders[i] = contender{systems[a.stored], plain(a.groups)}
+	}
+	results, err := b.inTurns(ctx, contenders)
+	if err != nil {
+		return err
+	}
 	measured := map[pushedTo][]pushed{}
-	turns := turnsPerRound * b.plan.rounds
-	for turn := range turns {
-		progress("turn %d of %d", turn+1, turns)
-		for n := range all {
-			a := all[(turn+n)%len(all)] // none is always first
-			l := load{traffic: plain(a.groups), clients: b.plan.most()}
-			if err := l.warm(ctx, systems[a.stored], turnWarmUp); err != nil {
-				return err
-			}
-			l.time, l.first = turnTime, newValues()
-			result, err := l.run(ctx, systems[a.stored])
-			if err != nil {
-				return err
-			}
-			measured[a] = append(measured[a], result)
-		}
+	for i, a := range all {
+		measured[a] = results[i]
 	}
 	b.reportStored(all, measured)
 	return nil
@@ -82,7 +68,7 @@ func (b *bench) startWritten(ctx context.Context, stored int) (*system, error) {
 }
 
 func (b *bench) reportStored(all []pushedTo, measured map[pushedTo][]pushed) {
-	fmt.Printf("%d clients, %d turns of %v.\n\n", b.plan.most(), turnsPerRound*b.plan.rounds, turnTime)
+	fmt.Printf("%s.\n\n", b.turns())
 	t := table{{"groups stored", "pushed to", "pushes/s", "p50 ms", "p99 ms", "CPU ms per push", "PostgreSQL's"}}
 	for _, a := range all {
 		m := median(measured[a])
