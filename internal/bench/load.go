@@ -28,6 +28,8 @@ type pushed struct {
 	p50, p99 time.Duration
 	cost     costs
 	shares   shares
+
+	perCommit float64 // pushes for each transaction that wrote something, if known
 }
 
 // costs is CPU time per push.
@@ -166,6 +168,7 @@ func median(rounds []pushed) pushed {
 			database: duration(func(p pushed) time.Duration { return p.cost.database }),
 			clients:  duration(func(p pushed) time.Duration { return p.cost.clients }),
 		},
+		perCommit: number(func(p pushed) float64 { return p.perCommit }),
 		shares: shares{
 			gateways: number(func(p pushed) float64 { return p.shares.gateways }),
 			database: number(func(p pushed) float64 { return p.shares.database }),

@@ -80,7 +80,7 @@ func (b *bench) besideHistories(ctx context.Context, databases []string) error {
 			return err
 		}
 		defer s.release()
-		systems[i], contenders[i] = s, contender{pushedReplica(s), plain(b.plan.groups)}
+		systems[i], contenders[i] = s, contender{pushedReplica(s), load{traffic: plain(b.plan.groups), clients: b.plan.most()}}
 	}
 	pushes, err := b.inTurns(ctx, contenders)
 	if err != nil {
@@ -137,7 +137,7 @@ func (b *bench) scrapesBesideHistory(ctx context.Context, s *system) (all []scra
 }
 
 func (b *bench) reportHistories(ctx context.Context, databases []string, pushes [][]pushed, scrapes [][]scraped) error {
-	fmt.Printf("Pushes: %s. Scrapes: %d of each.\n\n", b.turns(), scrapesPerRound*b.plan.rounds)
+	fmt.Printf("Pushes of %d clients: %s. Scrapes: %d of each.\n\n", b.plan.most(), b.turns(), scrapesPerRound*b.plan.rounds)
 	t := table{{"history", "GB", "pushes/s", "p50 ms", "p99 ms", "CPU ms per push", "PostgreSQL's", "scrape ms", "scrape CPU ms"}}
 	for i, length := range lengths {
 		size, err := b.ours.historyBytes(ctx, databases[i])

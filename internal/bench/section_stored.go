@@ -23,7 +23,7 @@ func (b *bench) storedSection(ctx context.Context) error {
 		if systems[a.stored] != nil {
 			continue
 		}
-		s, err := b.startWritten(ctx, a.stored)
+		s, err := b.startWritten(ctx, a.stored, 1)
 		if err != nil {
 			return err
 		}
@@ -32,7 +32,7 @@ func (b *bench) storedSection(ctx context.Context) error {
 	}
 	contenders := make([]contender, len(all))
 	for i, a := range all {
-		contenders[i] = contender{systems[a.stored], plain(a.groups)}
+		contenders[i] = contender{systems[a.stored], load{traffic: plain(a.groups), clients: b.plan.most()}}
 	}
 	results, err := b.inTurns(ctx, contenders)
 	if err != nil {
@@ -46,29 +46,8 @@ func (b *bench) storedSection(ctx context.Context) error {
 	return nil
 }
 
-// startWritten starts a replica beside so many groups, all of which have been
-// pushed to twice: PostgreSQL writes a page as a whole when it changes for the
-// first time after a checkpoint.
-func (b *bench) startWritten(ctx context.Context, stored int) (*system, error) {
-	database, err := b.ours.postgres(ctx, stored)
-	if err != nil {
-		return nil, err
-	}
-	s, err := b.ours.start(ctx, database, 1)
-	if err != nil {
-		return nil, err
-	}
-	for range 2 {
-		if err := pushOnce(ctx, s.gateways, plain(stored), stored, newValues()); err != nil {
-			s.release()
-			return nil, err
-		}
-	}
-	return s, nil
-}
-
 func (b *bench) reportStored(all []pushedTo, measured map[pushedTo][]pushed) {
-	fmt.Printf("%s.\n\n", b.turns())
+	fmt.Printf("%d clients; %s.\n\n", b.plan.most(), b.turns())
 	t := table{{"groups stored", "pushed to", "pushes/s", "p50 ms", "p99 ms", "CPU ms per push", "PostgreSQL's"}}
 	for _, a := range all {
 		m := median(measured[a])
