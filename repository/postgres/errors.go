@@ -47,6 +47,10 @@ func wrap(err error) error {
 		return repository.ErrSeen
 	case pgErr.Code == codeNewLife:
 		return repository.ErrVoid
+	case pgErr.Code == "53100":
+		return fmt.Errorf("%w: %s", repository.ErrFull, pgErr.Message)
+	case pgErr.Code == "58030":
+		return fmt.Errorf("%w: %s", repository.ErrDisk, pgErr.Message)
 	case class == "40":
 		return fmt.Errorf("%w: %s", repository.ErrConflict, pgErr.Message)
 	case pgErr.Code == "23514" && pgErr.TableName == "push_history", pgErr.Code == "22023":

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -49,6 +50,21 @@ func TestLostConnections(t *testing.T) {
 		run(t, c, "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 		_, err := r.CatchUp(t.Context(), r.cursor, nil, r.apply) // once
 		r.must(err)
+	}
+}
+
+// TestDiskErrors protects who must make room from being told something else.
+func TestDiskErrors(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, postgres.Migrate)
+	r, c := newReplica(t, url), connect(t, url)
+	for state, want := range map[string]error{"53100": repository.ErrFull, "58030": repository.ErrDisk, "53200": repository.ErrUnavailable} {
+		run(t, c, `CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no' USING ERRCODE = '`+state+`'; END $$`)
+		run(t, c, `CREATE OR REPLACE TRIGGER fail BEFORE INSERT ON push_history FOR EACH STATEMENT EXECUTE FUNCTION fail()`)
+		err := r.Commit(t.Context(), r.commit(repository.Put, "m 1\n", "job/a"))
+		if !errors.Is(err, want) || state == "53200" && (errors.Is(err, repository.ErrFull) || errors.Is(err, repository.ErrDisk)) {
+			t.Errorf("a commit that fails with %s: %v", state, err)
+		}
 	}
 }
 

@@ -25,6 +25,9 @@ func openFile(path string) (real string, held *lock, err error) {
 	if err := checkFolder(filepath.Dir(real)); err != nil {
 		return "", nil, err
 	}
+	if err := checkKind(real); err != nil {
+		return "", nil, fmt.Errorf("the database %s %w", real, err)
+	}
 	if held, err = lockFile(real + ".lock"); err != nil {
 		return "", nil, fmt.Errorf("the database %s cannot be opened: %w", real, err)
 	}
@@ -129,11 +132,21 @@ func checkFolder(folder string) error {
 		folder, info.Mode(), owner(info), os.Geteuid())
 }
 
-// checkFile creates the file if it is missing.
-func checkFile(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+// checkKind refuses what is there and is no file: to open a pipe, say, would wait
+// for its writer. It opens nothing.
+func checkKind(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil || info.Mode().IsRegular():
+		return nil
+	case info.IsDir():
 		return errors.New("is a folder: name a file in it")
 	}
+	return fmt.Errorf("is no file (%v): name another one", info.Mode())
+}
+
+// checkFile creates the file if it is missing.
+func checkFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, fs.ErrPermission) {
 		return errors.New("cannot be opened: this user may not read and write it")

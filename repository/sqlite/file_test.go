@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -89,6 +90,13 @@ func TestWrongFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "is a folder"},
+		"a socket": {func(t *testing.T, path string) {
+			l, err := net.Listen("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+		}, "is no file"},
 		"a text":                {write("Dear diary, today nothing happened at all."), "not an SQLite database"},
 		"a short text":          {write("x"), "not an SQLite database"},
 		"the head of one":       {write("SQLite format 3\x00" + strings.Repeat("\xff", 5000)), "is damaged"},
