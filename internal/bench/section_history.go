@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -12,12 +11,8 @@ import (
 // historyChange is the index of the change before the scrapes, 1 %.
 const historyChange = 1
 
-// scrapesPerRound is how many are measured in each round, with pauses in which a
-// replica that has worked for the last one comes to rest.
-const (
-	scrapesPerRound = 10
-	scrapePause     = 500 * time.Millisecond
-)
+// scrapesPerRound is how many are measured in each round.
+const scrapesPerRound = 10
 
 // lengths are those of the histories that are compared: the last is long.
 var lengths = []string{"almost empty", "long"}
@@ -122,10 +117,8 @@ func (b *bench) scrapesBesideHistory(ctx context.Context, s *system) (all []scra
 		return nil, err
 	}
 	for range scrapesPerRound {
-		select {
-		case <-time.After(scrapePause):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if err := pause(ctx, scrapePause); err != nil {
+			return nil, err
 		}
 		scrape, err := scrapeChanged(ctx, s.gateways[0], c, other.gateways, textGzip, b.plan.groups, historyChange)
 		if err != nil {

@@ -20,19 +20,25 @@ type scrapeCell struct {
 	change   int // index of changes, or -1 for Pushgateway
 }
 
-// changes are the shares of the groups that change before a scrape, and what a
-// gzip scrape may cost then, as a share of Pushgateway's.
+// changes are the shares of the groups that change before a scrape, what a gzip
+// scrape may cost then, as a share of Pushgateway's, and how many scrapes there are
+// in a round: more of those that take a millisecond, which vary most.
 var changes = []struct {
-	name  string
-	share float64
-	limit float64
+	name    string
+	share   float64
+	limit   float64
+	scrapes int
 }{
-	{"nothing", 0, 1.0 / 1000},
-	{"1%", 0.01, 1.0 / 30},
-	{"all", 1, 1.0 / 5},
+	{"nothing", 0, 1.0 / 1000, 3},
+	{"1%", 0.01, 1.0 / 30, 1},
+	{"all", 1, 1.0 / 5, 1},
 }
 
 const theirScrape = -1
+
+// scrapePause is how long a replica that has worked for a scrape comes to rest
+// before the next one.
+const scrapePause = 500 * time.Millisecond
 
 // judgedGroups is how many groups the targets of scrapes are for.
 const judgedGroups = 10_000
@@ -97,11 +103,16 @@ func (b *bench) scrapeGroups(ctx context.Context, all map[scrapeCell][]scraped, 
 			}
 			all[cell] = append(all[cell], original)
 			for cell.change = range changes {
-				result, err := scrapeChanged(ctx, replica, c, other, e, groups, cell.change)
-				if err != nil {
-					return err
+				for range changes[cell.change].scrapes {
+					if err := pause(ctx, scrapePause); err != nil {
+						return err
+					}
+					result, err := scrapeChanged(ctx, replica, c, other, e, groups, cell.change)
+					if err != nil {
+						return err
+					}
+					all[cell] = append(all[cell], result)
 				}
-				all[cell] = append(all[cell], result)
 			}
 		}
 	}
@@ -111,6 +122,16 @@ func (b *bench) scrapeGroups(ctx context.Context, all map[scrapeCell][]scraped, 
 	}
 	*idle = append(*idle, millis(quiet))
 	return b.scrapeReady(ctx, replica, c, limits, groups)
+}
+
+// pause waits so long, unless ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // scrapeChanged scrapes after groups have changed. CPU time counts from before
