@@ -125,6 +125,7 @@ func (s *Store) LastRuns(ctx context.Context, jobs []string, n int, within time.
 	day := time.Now().UTC().AddDate(0, 0, 1-recentDays)
 	last := lastRuns{jobs, slices.Repeat([]int{n}, len(jobs)), make([][]repository.Run, len(jobs))}
 	err := s.search(ctx, searchSettings+inOrder+plannedOnce, func(tx pgx.Tx) error {
+		// A quarter of the time is left for jobs that have too few rows there.
 		if err := last.find(ctx, tx, `>=`, day, within*3/4); err != nil || !last.incomplete() {
 			return err
 		}

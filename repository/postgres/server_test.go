@@ -37,7 +37,6 @@ func TestMigrateAtOnce(t *testing.T) {
 	}
 }
 
-// TestPgBouncer protects what a pooler in transaction mode breaks: anything
 // TestLostConnections protects scrapes after the server, or something on the way to
 // it, has closed the connections that wait for them.
 func TestLostConnections(t *testing.T) {
@@ -84,6 +83,7 @@ func TestShare(t *testing.T) {
 	}
 }
 
+// TestPgBouncer protects what a pooler in transaction mode breaks: anything
 // that needs a session.
 func TestPgBouncer(t *testing.T) {
 	t.Parallel()

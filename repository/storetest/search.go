@@ -247,6 +247,9 @@ func testLastRuns(t *testing.T, r *replica) {
 			t.Errorf("the last %d runs of late are %s, want %s", n, got, want)
 		}
 	}
+	if runs, err := r.LastRuns(t.Context(), []string{"late", "a"}, 9, 0); err != nil || len(runs) != 1 || len(runs[0]) != len(late) {
+		t.Errorf("without time the runs of the first job are %v, %v, want all %d", runs, err, len(late))
+	}
 	for name, test := range map[string]struct {
 		jobs   []string
 		within time.Duration
